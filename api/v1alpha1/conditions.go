@@ -1,0 +1,67 @@
+package v1alpha1
+
+// Condition types. Ready and Stalled follow kstatus; the others follow Gateway API.
+const (
+	// ConditionReady says whether the object is honoured as written.
+	ConditionReady = "Ready"
+	// ConditionStalled is True when only a change to this or another object can make it Ready: waiting will not help.
+	ConditionStalled = "Stalled"
+	// ConditionAccepted says whether the authorization servers named by the object accept it.
+	ConditionAccepted = "Accepted"
+	// ConditionResolvedRefs says whether every object the spec refers to exists and may be referred to.
+	ConditionResolvedRefs = "ResolvedRefs"
+	// ConditionSecretReady says whether the client's Secret holds a usable client secret.
+	ConditionSecretReady = "SecretReady"
+)
+
+// Reasons of conditions. The list is fixed: automation may match on it.
+const (
+	ReasonReady = "Ready"
+
+	// ReasonAccepted and ReasonResolvedRefs are the reasons of the condition of that name when it is True.
+	ReasonAccepted     = "Accepted"
+	ReasonResolvedRefs = "ResolvedRefs"
+
+	// ReasonAuthorizationServerNotFound: a named AuthorizationServer, or `default` when none is named, does not exist.
+	ReasonAuthorizationServerNotFound = "AuthorizationServerNotFound"
+	// ReasonAuthorizationServerNotReady: the named AuthorizationServer exists but is itself refused.
+	ReasonAuthorizationServerNotReady = "AuthorizationServerNotReady"
+	// ReasonNamespaceNotAllowed: the AuthorizationServer's allowedNamespaces does not select the object's namespace.
+	ReasonNamespaceNotAllowed = "NamespaceNotAllowed"
+	// ReasonIdentifierNotPermitted: the namespace may not claim the ResourceServer's identifier.
+	ReasonIdentifierNotPermitted = "IdentifierNotPermitted"
+	// ReasonIdentifierConflict: an older ResourceServer holds the identifier.
+	ReasonIdentifierConflict = "IdentifierConflict"
+	// ReasonRefNotFound: an object the spec refers to does not exist.
+	ReasonRefNotFound = "RefNotFound"
+	// ReasonRefNotPermitted: the owner of a ResourceServer does not allow this client the scopes it asks for.
+	ReasonRefNotPermitted = "RefNotPermitted"
+	// ReasonDisabled: the object is switched off by its own spec.
+	ReasonDisabled = "Disabled"
+
+	// ReasonSecretReady: the Secret holds a usable client secret.
+	ReasonSecretReady = "SecretReady"
+	// ReasonSecretNotNeeded: the client has no client secret (type Public).
+	ReasonSecretNotNeeded = "SecretNotNeeded"
+	// ReasonSecretNotFound: an Existing Secret is waited for.
+	ReasonSecretNotFound = "SecretNotFound"
+	// ReasonSecretInvalid: the Secret exists, and lacks a key or holds a value that cannot be used.
+	ReasonSecretInvalid = "SecretInvalid"
+	// ReasonSecretConflict: a Secret of the name to be generated exists and belongs to somebody else.
+	ReasonSecretConflict = "SecretConflict"
+
+	// ReasonIssuerConflict: another, older AuthorizationServer has the same or a nested issuer.
+	ReasonIssuerConflict = "IssuerConflict"
+	// ReasonPrefixConflict: an older AuthorizationServer uses the same Kubernetes username or groups prefix.
+	ReasonPrefixConflict = "PrefixConflict"
+	// ReasonKeysNotReady: the issuer's keys have not been made, or cannot be read.
+	ReasonKeysNotReady = "KeysNotReady"
+	// ReasonInvalid: a value that CEL cannot check is wrong; the message says which.
+	ReasonInvalid = "Invalid"
+	// ReasonReconcileFailed: a step failed in a way that is tried again.
+	ReasonReconcileFailed = "ReconcileFailed"
+)
+
+// DefaultAuthorizationServerName is the AuthorizationServer meant where a spec names none. It is resolved when objects
+// are compiled and shown in status, never written into a spec.
+const DefaultAuthorizationServerName = "default"

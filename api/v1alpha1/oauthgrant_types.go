@@ -1,0 +1,104 @@
+package v1alpha1
+
+import metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+// OAuthGrant is what a user granted a client, written by the server when an authorization code is redeemed. Deleting it
+// revokes all that was issued under it. It exists in the operator's namespace only.
+//
+// +kubebuilder:object:root=true
+// +kubebuilder:resource:categories=oauth
+// +kubebuilder:subresource:status
+// +kubebuilder:printcolumn:name="User",type=string,JSONPath=`.spec.user.name`
+// +kubebuilder:printcolumn:name="Client",type=string,JSONPath=`.spec.clientID`
+// +kubebuilder:printcolumn:name="Server",type=string,JSONPath=`.spec.authorizationServerName`
+// +kubebuilder:printcolumn:name="Scopes",type=string,JSONPath=`.spec.scopes`
+// +kubebuilder:printcolumn:name="Expires",type=string,format=date-time,JSONPath=`.spec.expiresAt`
+// +kubebuilder:printcolumn:name="Revoked",type=date,JSONPath=`.status.revokedAt`
+// +kubebuilder:printcolumn:name="Age",type=date,JSONPath=`.metadata.creationTimestamp`
+type OAuthGrant struct {
+	metav1.TypeMeta   `json:",inline"`
+	metav1.ObjectMeta `json:"metadata,omitempty"`
+
+	// +required
+	// +kubebuilder:validation:XValidation:rule="self == oldSelf",message="a grant can't be changed; delete it to revoke it"
+	Spec OAuthGrantSpec `json:"spec"`
+	// +optional
+	Status OAuthGrantStatus `json:"status,omitzero"`
+}
+
+// OAuthGrantSpec is what was granted, by whom, to whom. The UIDs bind it to those very objects: one created again under
+// the same name is another.
+type OAuthGrantSpec struct {
+	// authorizationServerName is the issuer.
+	// +required
+	// +kubebuilder:validation:MaxLength=63
+	AuthorizationServerName string `json:"authorizationServerName"`
+	// clientID is the client's client_id.
+	// +required
+	// +kubebuilder:validation:MaxLength=127
+	ClientID string `json:"clientID"`
+	// clientUID is the OAuthClient's UID.
+	// +required
+	// +kubebuilder:validation:MaxLength=64
+	ClientUID string `json:"clientUID"`
+	// user who granted it.
+	// +required
+	User GrantUser `json:"user"`
+	// sessionID is the `sid` of the sign-in at which the grant was made (OpenID Connect Back-Channel Logout section 2.1).
+	// +optional
+	// +kubebuilder:validation:MaxLength=64
+	SessionID string `json:"sessionID,omitempty"`
+	// authTime is when the user signed in.
+	// +required
+	AuthTime metav1.Time `json:"authTime"`
+	// scopes that were granted.
+	// +optional
+	// +listType=set
+	// +kubebuilder:validation:MaxItems=128
+	// +kubebuilder:validation:items:MaxLength=128
+	Scopes []string `json:"scopes,omitempty"`
+	// resources are the identifiers of the resource servers they are for.
+	// +optional
+	// +listType=set
+	// +kubebuilder:validation:MaxItems=32
+	// +kubebuilder:validation:items:MaxLength=256
+	Resources []string `json:"resources,omitempty"`
+	// expiresAt is when nothing issued under the grant is valid any more.
+	// +required
+	ExpiresAt metav1.Time `json:"expiresAt"`
+	// attempt tells one attempt to redeem a code from another, so that an attempt whose outcome was lost can be recognised.
+	// +required
+	// +kubebuilder:validation:MaxLength=64
+	Attempt string `json:"attempt"`
+}
+
+// GrantUser is the user of a grant.
+type GrantUser struct {
+	// name is the username.
+	// +required
+	// +kubebuilder:validation:MaxLength=253
+	Name string `json:"name"`
+	// uid is the LocalUser's UID.
+	// +required
+	// +kubebuilder:validation:MaxLength=64
+	UID string `json:"uid"`
+}
+
+// OAuthGrantStatus says whether a grant was revoked.
+type OAuthGrantStatus struct {
+	// revokedAt is when the grant was revoked.
+	// +optional
+	RevokedAt *metav1.Time `json:"revokedAt,omitempty"`
+	// revokedReason says why, in one word: CodeReplayed.
+	// +optional
+	// +kubebuilder:validation:MaxLength=64
+	RevokedReason string `json:"revokedReason,omitempty"`
+}
+
+// OAuthGrantList is a list of OAuthGrants.
+// +kubebuilder:object:root=true
+type OAuthGrantList struct {
+	metav1.TypeMeta `json:",inline"`
+	metav1.ListMeta `json:"metadata,omitempty"`
+	Items           []OAuthGrant `json:"items"`
+}
