@@ -1,0 +1,89 @@
+// Package build compiles the programs that local tools and tests run, shows how far a long build is, and does not
+// repeat it.
+package build
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"time"
+)
+
+// ModulePath is the Go module of the repository's root.
+const ModulePath = "github.com/latchkey-io/latchkey"
+
+// Root finds the repository's root: the nearest directory at or above the working directory whose go.mod declares ModulePath.
+func Root() (string, error) {
+	start, err := os.Getwd()
+	if err != nil {
+		return "", err
+	}
+	for dir := start; ; dir = filepath.Dir(dir) {
+		text, err := os.ReadFile(filepath.Join(dir, "go.mod"))
+		if err == nil && declares(text, ModulePath) {
+			return dir, nil
+		}
+		if dir == filepath.Dir(dir) {
+			return "", fmt.Errorf("no go.mod of %s at or above %s", ModulePath, start)
+		}
+	}
+}
+
+func declares(goMod []byte, module string) bool {
+	for line := range strings.Lines(string(goMod)) {
+		if strings.TrimSpace(line) == "module "+module {
+			return true
+		}
+	}
+	return false
+}
+
+// Target is one program to compile for this machine, without cgo.
+type Target struct {
+	// Name is shown while it builds.
+	Name string
+	// Dir is a directory of the Go module to build in; Package is the main package.
+	Dir, Package string
+	// Output is the file to write. It appears whole or not at all.
+	Output string
+	// LDFlags go to the linker.
+	LDFlags string
+}
+
+// Run compiles the target and writes progress. It is quick when Go's build cache knows the answer.
+func (t Target) Run(ctx context.Context, progress io.Writer) error {
+	if err := os.MkdirAll(filepath.Dir(t.Output), 0o755); err != nil {
+		return err
+	}
+	unfinished := fmt.Sprintf("%s.%d.unfinished", t.Output, os.Getpid())
+	defer func() { _ = os.Remove(unfinished) }() // gone already after a success
+	// -v names each package as it is compiled, which is the only measure of progress the go command gives.
+	cmd := exec.CommandContext(ctx, "go", "build", "-v", "-mod=readonly", "-trimpath", "-ldflags", t.LDFlags, "-o", unfinished, t.Package)
+	cmd.Dir = t.Dir
+	cmd.Env = append(os.Environ(), "CGO_ENABLED=0", "GOWORK=off", "GOOS="+runtime.GOOS, "GOARCH="+runtime.GOARCH)
+	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) }
+	cmd.WaitDelay = 5 * time.Second
+	output := &goOutput{}
+	cmd.Stdout, cmd.Stderr = output, output
+	stop := show(progress, t.Name, output)
+	err := cmd.Run()
+	stop(err)
+	if err != nil {
+		return fmt.Errorf("go build %s: %w\n%s", t.Package, err, output.last(30))
+	}
+	return os.Rename(unfinished, t.Output)
+}
+
+// last returns the last lines that were written.
+func (o *goOutput) last(lines int) string {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	all := strings.Split(string(bytes.TrimSpace(o.text.Bytes())), "\n")
+	return strings.Join(all[max(0, len(all)-lines):], "\n")
+}
