@@ -1,0 +1,144 @@
+// Package keys holds an issuer's keys as one immutable value, the Set: it signs, finds verification keys by kid, seals and
+// opens, digests client secrets, computes subjects, and publishes the JWKS. Which key is in use follows from the clock and
+// the times that each key carries, so that a rotation needs no second step that could be missed. Package keys also plans
+// rotations (Material.Rotate) and reads and writes the stored form.
+package keys
+
+import (
+	"crypto"
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"time"
+)
+
+// Algorithm is a JWS algorithm (RFC 7518 section 3.1).
+type Algorithm string
+
+// The algorithms that Latchkey signs with.
+const (
+	ES256 Algorithm = "ES256"
+	RS256 Algorithm = "RS256"
+)
+
+// ErrNoSigner is returned when no key of the algorithm is active.
+var ErrNoSigner = errors.New("keys: no active signing key")
+
+// SigningKey is one signing key with the times of its life.
+type SigningKey struct {
+	// KID is the RFC 7638 thumbprint of the public key.
+	KID       string
+	Algorithm Algorithm
+	Private   crypto.Signer
+	// ActiveAt is when it starts to sign; RetiredAt when it stops, zero while no successor is known.
+	ActiveAt, RetiredAt time.Time
+}
+
+// active says whether the key signs at the time now.
+func (k *SigningKey) active(now time.Time) bool {
+	return !now.Before(k.ActiveAt) && (k.RetiredAt.IsZero() || now.Before(k.RetiredAt))
+}
+
+// SealingKey is one symmetric key with the times of its life.
+type SealingKey struct {
+	ID                  string
+	Key                 []byte
+	ActiveAt, RetiredAt time.Time
+}
+
+func (k *SealingKey) active(now time.Time) bool {
+	return !now.Before(k.ActiveAt) && (k.RetiredAt.IsZero() || now.Before(k.RetiredAt))
+}
+
+// Set is all keys of one issuer. It is immutable and safe for concurrent use.
+type Set struct {
+	signing []*SigningKey
+	sealing []*SealingKey
+	digest  []byte
+	salt    []byte
+	byKID   map[string]*SigningKey
+	jwks    []byte
+}
+
+// NewSet makes the Set of the material.
+func NewSet(m *Material) (*Set, error) {
+	s := &Set{signing: m.Signing, sealing: m.Sealing, digest: m.Digest, salt: m.Salt, byKID: map[string]*SigningKey{}}
+	if len(m.Digest) != secretLength || len(m.Salt) != secretLength {
+		return nil, fmt.Errorf("keys: the digest key and the salt must have %d bytes", secretLength)
+	}
+	for _, k := range m.Signing {
+		if s.byKID[k.KID] != nil {
+			return nil, fmt.Errorf("keys: kid %q occurs twice", k.KID)
+		}
+		s.byKID[k.KID] = k
+	}
+	for _, k := range m.Sealing {
+		if len(k.Key) != secretLength {
+			return nil, fmt.Errorf("keys: sealing key %q must have %d bytes", k.ID, secretLength)
+		}
+	}
+	var err error
+	s.jwks, err = marshalJWKS(m.Signing)
+	return s, err
+}
+
+// Signer returns the key of the algorithm that signs at the time now: the one that became active last. ErrNoSigner when
+// there is none.
+func (s *Set) Signer(alg Algorithm, now time.Time) (*SigningKey, error) {
+	var best *SigningKey
+	for _, k := range s.signing {
+		if k.Algorithm == alg && k.active(now) && (best == nil || k.ActiveAt.After(best.ActiveAt)) {
+			best = k
+		}
+	}
+	if best == nil {
+		return nil, fmt.Errorf("%w for %s", ErrNoSigner, alg)
+	}
+	return best, nil
+}
+
+// Verifier returns the key with the kid, whatever its state: a key that is in the Set is one whose signatures count.
+func (s *Set) Verifier(kid string) (*SigningKey, bool) {
+	k, ok := s.byKID[kid]
+	return k, ok
+}
+
+// JWKS is the JWK Set (RFC 7517) of all signing keys, public halves only.
+func (s *Set) JWKS() []byte { return s.jwks }
+
+// Signing returns the signing keys.
+func (s *Set) Signing() []*SigningKey { return s.signing }
+
+// ClientDigest is the HMAC-SHA-256 that stands in an OAuthClient's status for a secret. It is bound to the client object,
+// the secret's id and its expiry (zero: none), so that a digest copied to another client, or given a longer life, is worth
+// nothing.
+func (s *Set) ClientDigest(clientUID, secretID string, expiresAt time.Time, secret string) [sha256.Size]byte {
+	var expiry int64
+	if !expiresAt.IsZero() {
+		expiry = expiresAt.Unix()
+	}
+	mac := hmac.New(sha256.New, s.digest)
+	writeField(mac, clientUID)
+	writeField(mac, secretID)
+	mac.Write(binary.BigEndian.AppendUint64(nil, uint64(expiry)))
+	writeField(mac, secret)
+	return [sha256.Size]byte(mac.Sum(nil))
+}
+
+// Subject is the `sub` of a user: a keyed hash under the issuer's salt, which never rotates, so that it is stable across
+// backup and restore and tells nothing of the user.
+func (s *Set) Subject(provider, subject string) string {
+	mac := hmac.New(sha256.New, s.salt)
+	writeField(mac, provider)
+	writeField(mac, subject)
+	return base64.RawURLEncoding.EncodeToString(mac.Sum(nil))
+}
+
+// writeField writes a string with its length before it, so that no two lists of fields give the same bytes.
+func writeField(w interface{ Write([]byte) (int, error) }, field string) {
+	_, _ = w.Write(binary.BigEndian.AppendUint32(nil, uint32(len(field)))) // a hash's Write never fails
+	_, _ = w.Write([]byte(field))
+}

@@ -1,0 +1,72 @@
+package oauth
+
+import (
+	"errors"
+	"io"
+	"mime"
+	"net/http"
+	"net/url"
+)
+
+// ParseQuery parses parameters that stand in a URL or form. A parameter that may occur once and occurs twice is refused
+// (RFC 6749 section 3.1), as is an input with too many of them; `resource` may repeat (RFC 8707 section 2). Parameters
+// without a value are treated as omitted.
+func ParseQuery(raw string) (url.Values, error) {
+	values, err := url.ParseQuery(raw)
+	if err != nil {
+		return nil, Errorf(InvalidRequest, "the parameters are not well-formed").Wrap(err)
+	}
+	if len(values) > MaxParametersInRequest {
+		return nil, Errorf(InvalidRequest, "more than %d parameters", MaxParametersInRequest)
+	}
+	for name, v := range values {
+		if len(v) > 1 && name != "resource" {
+			return nil, Errorf(InvalidRequest, "a parameter is given more than once: %s", PrintableASCII(name[:min(len(name), 64)]))
+		}
+		for _, s := range v {
+			if len(s) > MaxParameterLength {
+				return nil, Errorf(InvalidRequest, "a parameter is longer than %d bytes", MaxParameterLength)
+			}
+		}
+		if len(v) == 1 && v[0] == "" {
+			delete(values, name)
+		}
+	}
+	return values, nil
+}
+
+// ParseForm reads the parameters of a POST body and nothing else: parameters in the query string of a token request are
+// refused, for URLs are logged (RFC 6749 section 2.3.1). The body has been bounded by the server.
+func ParseForm(r *http.Request) (url.Values, error) {
+	if r.Method != http.MethodPost {
+		return nil, Errorf(MethodNotAllowed, "use POST")
+	}
+	if r.URL.RawQuery != "" {
+		return nil, Errorf(InvalidRequest, "parameters belong in the body, not in the query string")
+	}
+	return ParseBody(r)
+}
+
+// ParseBody reads the parameters of a form body (RFC 6749 appendix B).
+func ParseBody(r *http.Request) (url.Values, error) {
+	if mt, _, err := mime.ParseMediaType(r.Header.Get("Content-Type")); err != nil || mt != FormMediaType {
+		return nil, Errorf(InvalidRequest, "the body must be %s", FormMediaType)
+	}
+	body, err := readAll(r)
+	if err != nil {
+		return nil, err
+	}
+	return ParseQuery(body)
+}
+
+func readAll(r *http.Request) (string, error) {
+	body, err := io.ReadAll(r.Body)
+	var tooLarge *http.MaxBytesError
+	switch {
+	case errors.As(err, &tooLarge):
+		return "", Errorf(TooLarge, "the body is longer than %d bytes", tooLarge.Limit)
+	case err != nil:
+		return "", Errorf(InvalidRequest, "the body could not be read").Wrap(err)
+	}
+	return string(body), nil
+}

@@ -1,0 +1,73 @@
+package oauth
+
+import (
+	"encoding/json"
+	"net/http"
+	"strconv"
+	"strings"
+)
+
+// NoStore forbids every cache to keep the response (RFC 6749 section 5.1).
+func NoStore(h http.Header) {
+	h.Set("Cache-Control", "no-store")
+	h.Set("Pragma", "no-cache")
+}
+
+// WriteJSON writes v, uncached, with the status.
+func WriteJSON(w http.ResponseWriter, status int, v any) error {
+	body, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+	NoStore(w.Header())
+	return WriteBody(w, status, "application/json", body)
+}
+
+// WriteBody writes a whole body of a media type, and forbids its content to be sniffed.
+func WriteBody(w http.ResponseWriter, status int, contentType string, body []byte) error {
+	h := w.Header()
+	h.Set("Content-Type", contentType)
+	h.Set("X-Content-Type-Options", "nosniff")
+	h.Set("Content-Length", strconv.Itoa(len(body)))
+	w.WriteHeader(status)
+	_, err := w.Write(body)
+	return err
+}
+
+// errorBody is the error response of RFC 6749 section 5.2.
+type errorBody struct {
+	Error       Code   `json:"error"`
+	Description string `json:"error_description,omitempty"`
+}
+
+// WriteError answers with the JSON error of RFC 6749 section 5.2. A client that failed HTTP Basic authentication, or sent
+// none, is challenged (section 5.2, RFC 9110 section 11.6.1).
+func WriteError(w http.ResponseWriter, e *Error) error {
+	if e.Code == InvalidClient {
+		w.Header().Set("WWW-Authenticate", `Basic realm="token", charset="UTF-8"`)
+	}
+	return WriteJSON(w, e.Code.Status(), errorBody{Error: e.Code, Description: PrintableASCII(e.Description)})
+}
+
+// WriteBearerError answers a request for a protected resource (RFC 6750 section 3). With no token in the request the
+// challenge names no error.
+func WriteBearerError(w http.ResponseWriter, e *Error, tokenPresent bool) error {
+	challenge := `Bearer realm="userinfo"`
+	if tokenPresent {
+		challenge += `, error="` + string(e.Code) + `", error_description="` + PrintableASCII(e.Description) + `"`
+	}
+	if s := e.Code.Status(); s == http.StatusUnauthorized || s == http.StatusForbidden || s == http.StatusBadRequest {
+		w.Header().Set("WWW-Authenticate", challenge)
+	}
+	return WriteJSON(w, e.Code.Status(), errorBody{Error: e.Code, Description: PrintableASCII(e.Description)})
+}
+
+// PrintableASCII replaces what an error_description must not hold (RFC 6749 section 5.2: %x20-21 / %x23-5B / %x5D-7E).
+func PrintableASCII(s string) string {
+	return strings.Map(func(r rune) rune {
+		if r < 0x20 || r > 0x7e || r == '"' || r == '\\' {
+			return '?'
+		}
+		return r
+	}, s)
+}

@@ -1,0 +1,265 @@
+// Package registry holds the world as a request sees it: an immutable Snapshot of issuers with their clients, users,
+// resource servers and keys, all compiled beforehand, and the Holder from which a request takes it once.
+package registry
+
+import (
+	"net/url"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"github.com/latchkey-io/latchkey/server/keys"
+)
+
+// Holder hands out the current Snapshot. The zero Holder has none yet.
+type Holder struct {
+	current atomic.Pointer[Snapshot]
+}
+
+// Load returns the current Snapshot, nil before the first Store.
+func (h *Holder) Load() *Snapshot { return h.current.Load() }
+
+// Store replaces the Snapshot.
+func (h *Holder) Store(s *Snapshot) { h.current.Store(s) }
+
+// Snapshot is one consistent world. It never changes.
+type Snapshot struct {
+	issuers []*Issuer
+	byURL   map[string]*Issuer
+	byPath  map[string][]*Issuer
+}
+
+// NewSnapshot indexes the issuers, whose URLs differ.
+func NewSnapshot(issuers []*Issuer) *Snapshot {
+	s := &Snapshot{issuers: issuers, byURL: map[string]*Issuer{}, byPath: map[string][]*Issuer{}}
+	for _, i := range issuers {
+		s.byURL[i.URL] = i
+		s.byPath[i.Path] = append(s.byPath[i.Path], i)
+	}
+	return s
+}
+
+// Issuers returns all issuers, in no particular order.
+func (s *Snapshot) Issuers() []*Issuer { return s.issuers }
+
+// ByURL returns the issuer with exactly that issuer identifier.
+func (s *Snapshot) ByURL(issuer string) (*Issuer, bool) {
+	i, ok := s.byURL[issuer]
+	return i, ok
+}
+
+// ByPath returns the issuer whose path is exactly path ("" for an issuer without one). Where issuers of several hosts
+// share the path, host, as in the Host header, chooses; it is never believed for anything else.
+func (s *Snapshot) ByPath(host, path string) (*Issuer, bool) {
+	candidates := s.byPath[path]
+	if len(candidates) == 1 {
+		return candidates[0], true
+	}
+	for _, i := range candidates {
+		if strings.EqualFold(i.Host, host) {
+			return i, true
+		}
+	}
+	return nil, false
+}
+
+// Config is what an AuthorizationServer declares, resolved: the part of an Issuer that changes with that object alone.
+type Config struct {
+	// Name and UID are the AuthorizationServer object's.
+	Name, UID string
+	// URL is the issuer identifier, Host its host and port as browsers send them, Path its path without a trailing slash.
+	URL, Host, Path string
+	// Secure is true for https.
+	Secure bool
+	// DisplayName is what pages call the issuer.
+	DisplayName string
+	// Algorithms are the JWS algorithms there are keys for. AccessTokenAlgorithm and IDTokenAlgorithm are the defaults.
+	Algorithms                             []keys.Algorithm
+	AccessTokenAlgorithm, IDTokenAlgorithm keys.Algorithm
+	// UsernamePrefix and GroupsPrefix precede names in TokenReview answers; never empty.
+	UsernamePrefix, GroupsPrefix string
+	// KubernetesAudiences are kube-apiserver's own audiences, empty where tokens for it are not issued.
+	KubernetesAudiences []string
+	// Lifetimes bound what is issued.
+	Lifetimes Lifetimes
+}
+
+// Lifetimes are an issuer's lifetimes.
+type Lifetimes struct {
+	AuthorizationCode, AccessToken, IDToken, Session time.Duration
+}
+
+// Endpoint is the URL of an endpoint of the issuer; path starts with a slash.
+func (c *Config) Endpoint(path string) string { return c.URL + path }
+
+// Issuer is an authorization server with all that belongs to it.
+type Issuer struct {
+	*Config
+	// Keys sign, seal and digest for this issuer.
+	Keys *keys.Set
+	// Clients by client_id; Users by username; Resources by identifier. Only what is valid and enabled is in them.
+	Clients   Map[*Client]
+	Users     Map[*User]
+	Resources Map[*Resource]
+}
+
+// Client returns the client with the id.
+func (i *Issuer) Client(id string) (*Client, bool) { return i.Clients.Get(id) }
+
+// User returns the user, if it is the very object that uid names.
+func (i *Issuer) User(name, uid string) (*User, bool) {
+	u, ok := i.Users.Get(name)
+	return u, ok && u.UID == uid
+}
+
+// Client is an OAuthClient, compiled.
+type Client struct {
+	// ID is the client_id; UID the object's.
+	ID, UID         string
+	Namespace, Name string
+	DisplayName     string
+	// Public clients have no credential.
+	Public bool
+	// RedirectURIs in their declared order.
+	RedirectURIs []RedirectURI
+	// GrantTypes the client may use.
+	GrantTypes []string
+	// Scopes are the identity scopes it may ask for.
+	Scopes []string
+	// Access lists the resources it may ask for, with the scopes that their owners allow.
+	Access []Access
+	// Secrets are the digests of its secrets.
+	Secrets []Secret
+	// IDTokenAlgorithm signs its ID tokens.
+	IDTokenAlgorithm keys.Algorithm
+}
+
+// Access is a resource that a client may ask for.
+type Access struct {
+	Resource *Resource
+	// Scopes of the resource that the client may ask for, in the resource's order.
+	Scopes []*Scope
+}
+
+// Scope returns the allowed scope of that name.
+func (a *Access) Scope(name string) (*Scope, bool) {
+	for _, s := range a.Scopes {
+		if s.Name == name {
+			return s, true
+		}
+	}
+	return nil, false
+}
+
+// AccessTo returns what the client may ask for at the resource with the identifier.
+func (c *Client) AccessTo(identifier string) (*Access, bool) {
+	for i := range c.Access {
+		if c.Access[i].Resource.Identifier == identifier {
+			return &c.Access[i], true
+		}
+	}
+	return nil, false
+}
+
+// Secret is the digest of a client secret, as keys.Set.ClientDigest computes it.
+type Secret struct {
+	ID     string
+	Digest [32]byte
+	// ExpiresAt is zero for a secret that does not expire.
+	ExpiresAt time.Time
+}
+
+// Resource is a ResourceServer, compiled; or the built-in one that stands for kube-apiserver.
+type Resource struct {
+	// Identifier is the audience of tokens for it.
+	Identifier string
+	// Namespace and Name are the ResourceServer's, both empty for kube-apiserver.
+	Namespace, Name string
+	UID             string
+	DisplayName     string
+	Scopes          []*Scope
+	// Lifetime and Algorithm of access tokens for it.
+	Lifetime  time.Duration
+	Algorithm keys.Algorithm
+	// Kubernetes is true for kube-apiserver.
+	Kubernetes bool
+}
+
+// Scope is one permission at a resource.
+type Scope struct {
+	Name, Description string
+	// RequiredGroups: only members of one of them may grant the scope; everybody when empty.
+	RequiredGroups []string
+}
+
+// PermittedTo says whether the user may grant the scope.
+func (s *Scope) PermittedTo(u *User) bool {
+	if len(s.RequiredGroups) == 0 {
+		return true
+	}
+	for _, g := range s.RequiredGroups {
+		if u.InGroup(g) {
+			return true
+		}
+	}
+	return false
+}
+
+// User is a LocalUser, compiled.
+type User struct {
+	// Name is the username; UID the object's.
+	Name, UID string
+	// Subject is the `sub` claim.
+	Subject            string
+	DisplayName, Email string
+	Groups             []string
+	// PasswordHash is an argon2id PHC string or a bcrypt hash; empty for a user who can't sign in.
+	PasswordHash string
+	// CredentialVersion changes with the password: sessions of an older one are over.
+	CredentialVersion string
+}
+
+// InGroup says whether the user is a member of the group.
+func (u *User) InGroup(group string) bool {
+	for _, g := range u.Groups {
+		if g == group {
+			return true
+		}
+	}
+	return false
+}
+
+// RedirectURI is a registered redirect URI.
+type RedirectURI struct {
+	// URI as declared.
+	URI string
+	// loopback is the URI without its port if the port may differ (RFC 8252 section 7.3), else empty.
+	loopback string
+}
+
+// ParseRedirectURI prepares a registered redirect URI for matching.
+func ParseRedirectURI(uri string) RedirectURI {
+	return RedirectURI{URI: uri, loopback: withoutLoopbackPort(uri)}
+}
+
+// Matches compares a requested redirect URI exactly (RFC 9700 section 2.1), but for the port of a loopback IP redirect.
+func (r RedirectURI) Matches(requested string) bool {
+	if requested == r.URI {
+		return true
+	}
+	return r.loopback != "" && withoutLoopbackPort(requested) == r.loopback
+}
+
+// withoutLoopbackPort returns an http URI of a loopback IP address without its port, or "" for any other. `localhost` is
+// no loopback IP address: a resolver may answer anything for it (RFC 8252 section 8.3).
+func withoutLoopbackPort(uri string) string {
+	u, err := url.Parse(uri)
+	if err != nil || u.Scheme != "http" || u.User != nil || (u.Hostname() != "127.0.0.1" && u.Hostname() != "::1") {
+		return ""
+	}
+	rest, ok := strings.CutPrefix(uri, "http://"+u.Host)
+	if !ok || strings.ContainsAny(rest, "#\\") {
+		return ""
+	}
+	return "http://" + u.Hostname() + rest
+}
