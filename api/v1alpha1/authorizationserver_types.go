@@ -90,7 +90,7 @@ type ResourceIdentifierAssignment struct {
 // KubernetesAccess says how tokens of this issuer are seen by kube-apiserver.
 type KubernetesAccess struct {
 	// audiences are kube-apiserver's own (its --api-audiences, by default its ServiceAccount issuer). The clients listed
-	// below may ask for them with the resource parameter (RFC 8707).
+	// below may ask for the first of them with the resource parameter (RFC 8707), or with the scope kubernetes.
 	// +required
 	// +listType=set
 	// +kubebuilder:validation:MinItems=1

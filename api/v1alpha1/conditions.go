@@ -36,6 +36,8 @@ const (
 	ReasonRefNotFound = "RefNotFound"
 	// ReasonRefNotPermitted: the owner of a ResourceServer does not allow this client the scopes it asks for.
 	ReasonRefNotPermitted = "RefNotPermitted"
+	// ReasonRefNotAccepted: a ResourceServer that the spec refers to exists and is not accepted by the AuthorizationServer.
+	ReasonRefNotAccepted = "RefNotAccepted"
 	// ReasonDisabled: the object is switched off by its own spec.
 	ReasonDisabled = "Disabled"
 

@@ -1,0 +1,143 @@
+package compile
+
+import (
+	"fmt"
+	"net/url"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/latchkey-io/latchkey/api/v1alpha1"
+	"github.com/latchkey-io/latchkey/server/keys"
+	"github.com/latchkey-io/latchkey/server/registry"
+)
+
+// Lifetimes where the spec says nothing.
+const (
+	defaultAuthorizationCode = 60 * time.Second
+	defaultToken             = 10 * time.Minute
+	defaultSession           = 12 * time.Hour
+)
+
+// AuthorizationServer compiles an issuer's configuration; nil when it is refused.
+func AuthorizationServer(w World, as *v1alpha1.AuthorizationServer) (*registry.Config, []Problem) {
+	u, err := url.Parse(as.Spec.Issuer)
+	if err != nil || u.Host == "" {
+		return nil, []Problem{refused(v1alpha1.ReasonInvalid, "spec.issuer is not an absolute URL")}
+	}
+	if p := conflict(w, as, u); p != nil {
+		return nil, []Problem{*p}
+	}
+	algorithms := Algorithms(as)
+	users, groups := prefixes(as)
+	c := &registry.Config{
+		Name: as.Name, UID: string(as.UID),
+		URL: as.Spec.Issuer, Host: u.Host, Path: u.Path, Secure: u.Scheme == "https",
+		DisplayName:          firstNonEmpty(as.Spec.DisplayName, u.Hostname()),
+		Algorithms:           algorithms,
+		AccessTokenAlgorithm: prefer(algorithms, keys.ES256), IDTokenAlgorithm: prefer(algorithms, keys.RS256),
+		UsernamePrefix: users, GroupsPrefix: groups,
+		Lifetimes: lifetimes(as.Spec.Lifetimes),
+	}
+	if k := as.Spec.Kubernetes; k != nil {
+		c.KubernetesAudiences = k.Audiences
+	}
+	return c, nil
+}
+
+// Algorithms are the JWS algorithms that an issuer has keys for.
+func Algorithms(as *v1alpha1.AuthorizationServer) []keys.Algorithm {
+	if as.Spec.Signing == nil || len(as.Spec.Signing.Algorithms) == 0 {
+		return []keys.Algorithm{keys.ES256, keys.RS256}
+	}
+	var out []keys.Algorithm
+	for _, a := range as.Spec.Signing.Algorithms {
+		out = append(out, keys.Algorithm(a))
+	}
+	return out
+}
+
+// KeySchedule is when an issuer's keys change. A retired key is kept for as long as anything it made can be valid.
+func KeySchedule(as *v1alpha1.AuthorizationServer) keys.Schedule {
+	const clockSkew = 5 * time.Minute
+	var interval, ahead *v1alpha1.Duration
+	if as.Spec.Signing != nil && as.Spec.Signing.Rotation != nil {
+		interval, ahead = as.Spec.Signing.Rotation.Interval, as.Spec.Signing.Rotation.PublishAhead
+	}
+	l := lifetimes(as.Spec.Lifetimes)
+	return keys.Schedule{
+		Algorithms:   Algorithms(as),
+		Interval:     durationOr(interval, 720*time.Hour),
+		PublishAhead: durationOr(ahead, 24*time.Hour),
+		Keep:         max(l.AuthorizationCode, l.AccessToken, l.IDToken, l.Session) + clockSkew,
+	}
+}
+
+func prefer(algorithms []keys.Algorithm, wanted keys.Algorithm) keys.Algorithm {
+	if slices.Contains(algorithms, wanted) {
+		return wanted
+	}
+	return algorithms[0]
+}
+
+// prefixes of usernames and groups in TokenReview answers. Each ends with its only colon, so that different prefixes give
+// different names.
+func prefixes(as *v1alpha1.AuthorizationServer) (users, groups string) {
+	def := "oauth:"
+	if as.Name != v1alpha1.DefaultAuthorizationServerName {
+		def = "oauth." + as.Name + ":"
+	}
+	if k := as.Spec.Kubernetes; k != nil {
+		return firstNonEmpty(k.UsernamePrefix, def), firstNonEmpty(k.GroupsPrefix, def)
+	}
+	return def, def
+}
+
+func lifetimes(l *v1alpha1.Lifetimes) registry.Lifetimes {
+	if l == nil {
+		l = &v1alpha1.Lifetimes{}
+	}
+	return registry.Lifetimes{
+		AuthorizationCode: min(durationOr(l.AuthorizationCode, defaultAuthorizationCode), defaultAuthorizationCode),
+		AccessToken:       durationOr(l.AccessToken, defaultToken),
+		IDToken:           durationOr(l.IDToken, defaultToken),
+		Session:           durationOr(l.Session, defaultSession),
+	}
+}
+
+// conflict finds an older AuthorizationServer that stands in the way.
+func conflict(w World, as *v1alpha1.AuthorizationServer, u *url.URL) *Problem {
+	users, groups := prefixes(as)
+	for _, other := range w.AuthorizationServers() {
+		if other.UID == as.UID || !older(other, as) {
+			continue
+		}
+		if o, err := url.Parse(other.Spec.Issuer); err == nil && nested(u, o) {
+			p := refused(v1alpha1.ReasonIssuerConflict, "issuer %s is the same as, or nested in, that of AuthorizationServer %s, which is older; choose another host or path", as.Spec.Issuer, other.Name)
+			return &p
+		}
+		if ou, og := prefixes(other); ou == users || og == groups {
+			p := refused(v1alpha1.ReasonPrefixConflict, "spec.kubernetes.usernamePrefix %s or groupsPrefix %s is already that of AuthorizationServer %s; users of two issuers must not share names", users, groups, other.Name)
+			return &p
+		}
+	}
+	return nil
+}
+
+// nested says whether two issuers share a host and path, or one path lies below the other. An issuer without a path may
+// share its host with others: the reserved first segments keep their URLs apart.
+func nested(a, b *url.URL) bool {
+	if !strings.EqualFold(a.Host, b.Host) {
+		return false
+	}
+	if a.Path == b.Path {
+		return true
+	}
+	return a.Path != "" && b.Path != "" &&
+		(strings.HasPrefix(a.Path, b.Path+"/") || strings.HasPrefix(b.Path, a.Path+"/"))
+}
+
+// refused is a terminal problem that makes Ready False.
+func refused(reason, format string, args ...any) Problem {
+	return Problem{v1alpha1.ConditionReady, reason, fmt.Sprintf(format, args...), true}
+}

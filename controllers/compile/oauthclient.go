@@ -1,0 +1,174 @@
+package compile
+
+import (
+	"encoding/base64"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/latchkey-io/latchkey/api/v1alpha1"
+	"github.com/latchkey-io/latchkey/server/keys"
+	"github.com/latchkey-io/latchkey/server/registry"
+)
+
+// ClientID is the client_id of an OAuthClient. A namespace has no dot, so no two clients share one.
+func ClientID(c *v1alpha1.OAuthClient) string { return c.Namespace + "." + c.Name }
+
+// OAuthClient compiles a client for its AuthorizationServer, whose effective name it returns. The client is nil when it is
+// refused as a whole; what it may not have at single resources is left out of it and told as problems.
+func OAuthClient(w World, c *v1alpha1.OAuthClient) (string, *registry.Client, []Problem) {
+	name := EffectiveAuthorizationServer(c.Spec.AuthorizationServerName)
+	as, config, p := acceptedBy(w, name, c.Namespace)
+	if p != nil {
+		return name, nil, []Problem{*p}
+	}
+	client := &registry.Client{
+		ID: ClientID(c), UID: string(c.UID), Namespace: c.Namespace, Name: c.Name,
+		DisplayName: firstNonEmpty(c.Spec.DisplayName, c.Name),
+		Public:      c.Spec.Type == v1alpha1.ClientPublic,
+		GrantTypes:  texts(c.Spec.GrantTypes), Scopes: texts(c.Spec.Scopes),
+		Secrets:          secrets(c.Status.Secrets),
+		IDTokenAlgorithm: config.IDTokenAlgorithm,
+	}
+	for _, uri := range c.Spec.RedirectURIs {
+		client.RedirectURIs = append(client.RedirectURIs, registry.ParseRedirectURI(uri))
+	}
+	if t := c.Spec.IDToken; t != nil && t.SigningAlgorithm != "" {
+		client.IDTokenAlgorithm = keys.Algorithm(t.SigningAlgorithm)
+	}
+	if !slices.Contains(config.Algorithms, client.IDTokenAlgorithm) {
+		return name, nil, []Problem{{v1alpha1.ConditionAccepted, v1alpha1.ReasonInvalid,
+			fmt.Sprintf("spec.idToken.signingAlgorithm %s is not among those of AuthorizationServer %s: %v", client.IDTokenAlgorithm, name, config.Algorithms), true}}
+	}
+	var problems []Problem
+	client.Access, problems = access(w, c, name)
+	if k := as.Spec.Kubernetes; k != nil && slices.Contains(k.Clients, v1alpha1.ClientReference{Namespace: c.Namespace, Name: c.Name}) {
+		r := kubernetesResource(config)
+		client.Access = append(client.Access, registry.Access{Resource: r, Scopes: r.Scopes})
+	}
+	if c.Spec.Disabled {
+		return name, nil, append([]Problem{{v1alpha1.ConditionReady, v1alpha1.ReasonDisabled,
+			"spec.disabled is true: the client is refused everything", false}}, problems...)
+	}
+	return name, client, problems
+}
+
+// access joins the resources that a client asks for with what their owners allow.
+func access(w World, c *v1alpha1.OAuthClient, authorizationServer string) ([]registry.Access, []Problem) {
+	var (
+		out      []registry.Access
+		problems []Problem
+	)
+	for _, ref := range c.Spec.Resources {
+		rs := w.ResourceServer(ref.Namespace, ref.Name)
+		if rs == nil {
+			problems = append(problems, unresolved(v1alpha1.ReasonRefNotFound, false,
+				"ResourceServer %s/%s does not exist", ref.Namespace, ref.Name))
+			continue
+		}
+		if !slices.Contains(EffectiveAuthorizationServers(rs.Spec.AuthorizationServerNames), authorizationServer) {
+			problems = append(problems, unresolved(v1alpha1.ReasonRefNotAccepted, true,
+				"ResourceServer %s/%s does not name AuthorizationServer %s in spec.authorizationServerNames", ref.Namespace, ref.Name, authorizationServer))
+			continue
+		}
+		resource, p := resourceAt(w, rs, authorizationServer)
+		if p != nil {
+			problems = append(problems, unresolved(v1alpha1.ReasonRefNotAccepted, false,
+				"ResourceServer %s/%s is not accepted: %s", ref.Namespace, ref.Name, p.Message))
+			continue
+		}
+		granted, p := allowed(w, c, rs, resource, ref.Scopes)
+		if p != nil {
+			problems = append(problems, *p)
+		}
+		if len(granted) > 0 {
+			out = append(out, registry.Access{Resource: resource, Scopes: granted})
+		}
+	}
+	return out, problems
+}
+
+// allowed are those of the scopes asked for that exist and that the owner lets this client have.
+func allowed(w World, c *v1alpha1.OAuthClient, rs *v1alpha1.ResourceServer, resource *registry.Resource, asked []string) ([]*registry.Scope, *Problem) {
+	var (
+		granted         []*registry.Scope
+		unknown, denied []string
+	)
+	for _, s := range resource.Scopes {
+		switch {
+		case !slices.Contains(asked, s.Name):
+		case permits(w, c, rs, s.Name):
+			granted = append(granted, s)
+		default:
+			denied = append(denied, s.Name)
+		}
+	}
+	for _, name := range asked {
+		if !slices.ContainsFunc(resource.Scopes, func(s *registry.Scope) bool { return s.Name == name }) {
+			unknown = append(unknown, name)
+		}
+	}
+	switch {
+	case len(denied) > 0:
+		p := unresolved(v1alpha1.ReasonRefNotPermitted, true,
+			"ResourceServer %s/%s does not allow this client %s; its owner would have to add to spec.access: {namespaceSelector: {matchLabels: {kubernetes.io/metadata.name: %s}}, clients: [%s], scopes: %s}",
+			rs.Namespace, rs.Name, list(denied), c.Namespace, c.Name, list(denied))
+		return granted, &p
+	case len(unknown) > 0:
+		p := unresolved(v1alpha1.ReasonRefNotFound, false, "ResourceServer %s/%s declares no scope %s", rs.Namespace, rs.Name, list(unknown))
+		return granted, &p
+	}
+	return granted, nil
+}
+
+// permits says whether the owner lets the client ask for the scope: any client of its own namespace, others by rule.
+func permits(w World, c *v1alpha1.OAuthClient, rs *v1alpha1.ResourceServer, scope string) bool {
+	if c.Namespace == rs.Namespace {
+		return true
+	}
+	for i := range rs.Spec.Access {
+		rule := &rs.Spec.Access[i]
+		if !contains(rule.Clients, c.Name) || !contains(rule.Scopes, scope) {
+			continue
+		}
+		if ns := w.Namespace(c.Namespace); ns != nil && selects(&rule.NamespaceSelector, ns.Labels) {
+			return true
+		}
+	}
+	return false
+}
+
+// contains honours "*" for all.
+func contains(names []string, name string) bool {
+	return slices.Contains(names, name) || slices.Contains(names, "*")
+}
+
+// secrets reads the digests in status. They need no trust: a digest that the controller did not make matches no secret.
+func secrets(status []v1alpha1.ClientSecretStatus) []registry.Secret {
+	var out []registry.Secret
+	for _, s := range status {
+		digest, err := base64.RawURLEncoding.DecodeString(s.Digest)
+		if err != nil || len(digest) != 32 {
+			continue
+		}
+		secret := registry.Secret{ID: s.ID, Digest: [32]byte(digest)}
+		if s.ExpiresAt != nil {
+			secret.ExpiresAt = s.ExpiresAt.Time
+		}
+		out = append(out, secret)
+	}
+	return out
+}
+
+func unresolved(reason string, terminal bool, format string, args ...any) Problem {
+	message := fmt.Sprintf(format, args...)
+	return Problem{v1alpha1.ConditionResolvedRefs, reason, strings.ToValidUTF8(message, "?"), terminal}
+}
+
+func texts[T ~string](values []T) []string {
+	out := make([]string, len(values))
+	for i, v := range values {
+		out[i] = string(v)
+	}
+	return out
+}

@@ -1,0 +1,151 @@
+package compile
+
+import (
+	"fmt"
+	"net/url"
+	"slices"
+	"strings"
+
+	"github.com/latchkey-io/latchkey/api/v1alpha1"
+	"github.com/latchkey-io/latchkey/server/keys"
+	"github.com/latchkey-io/latchkey/server/oauth"
+	"github.com/latchkey-io/latchkey/server/registry"
+)
+
+// ResourceServer compiles an API for each AuthorizationServer that accepts it.
+func ResourceServer(w World, rs *v1alpha1.ResourceServer) (map[string]*registry.Resource, []Problem) {
+	out := map[string]*registry.Resource{}
+	var problems []Problem
+	for _, name := range EffectiveAuthorizationServers(rs.Spec.AuthorizationServerNames) {
+		resource, p := resourceAt(w, rs, name)
+		if p != nil {
+			problems = append(problems, *p)
+			continue
+		}
+		out[name] = resource
+	}
+	return out, problems
+}
+
+// resourceAt compiles an API for one AuthorizationServer.
+func resourceAt(w World, rs *v1alpha1.ResourceServer, name string) (*registry.Resource, *Problem) {
+	config, p := mayClaim(w, rs, name)
+	if p != nil {
+		return nil, p
+	}
+	for _, other := range w.ResourceServersClaiming(rs.Spec.Identifier) {
+		if other.UID == rs.UID || !older(other, rs) || !slices.Contains(EffectiveAuthorizationServers(other.Spec.AuthorizationServerNames), name) {
+			continue
+		}
+		if _, p := mayClaim(w, other, name); p == nil {
+			return nil, &Problem{v1alpha1.ConditionAccepted, v1alpha1.ReasonIdentifierConflict,
+				fmt.Sprintf("identifier %s belongs to ResourceServer %s/%s, which is older; use another identifier", rs.Spec.Identifier, other.Namespace, other.Name), true}
+		}
+	}
+	resource := &registry.Resource{
+		Identifier: rs.Spec.Identifier, Namespace: rs.Namespace, Name: rs.Name, UID: string(rs.UID),
+		DisplayName: firstNonEmpty(rs.Spec.DisplayName, rs.Name),
+		Lifetime:    config.Lifetimes.AccessToken, Algorithm: config.AccessTokenAlgorithm,
+	}
+	if t := rs.Spec.AccessToken; t != nil {
+		resource.Lifetime = min(durationOr(t.Lifetime, resource.Lifetime), resource.Lifetime)
+		if t.SigningAlgorithm != "" {
+			resource.Algorithm = keys.Algorithm(t.SigningAlgorithm)
+		}
+	}
+	if !slices.Contains(config.Algorithms, resource.Algorithm) {
+		return nil, &Problem{v1alpha1.ConditionAccepted, v1alpha1.ReasonInvalid,
+			fmt.Sprintf("spec.accessToken.signingAlgorithm %s is not among those of AuthorizationServer %s: %v", resource.Algorithm, name, config.Algorithms), true}
+	}
+	for _, s := range rs.Spec.Scopes {
+		resource.Scopes = append(resource.Scopes, &registry.Scope{Name: s.Name, Description: s.Description, RequiredGroups: s.RequiredGroups})
+	}
+	return resource, nil
+}
+
+// mayClaim says whether the AuthorizationServer takes the ResourceServer and lets its namespace claim the identifier.
+func mayClaim(w World, rs *v1alpha1.ResourceServer, name string) (*registry.Config, *Problem) {
+	as, config, p := acceptedBy(w, name, rs.Namespace)
+	if p != nil {
+		return nil, p
+	}
+	if holder := reserved(w, rs.Spec.Identifier); holder != "" {
+		return nil, &Problem{v1alpha1.ConditionAccepted, v1alpha1.ReasonIdentifierNotPermitted,
+			fmt.Sprintf("identifier %s is the issuer, or an audience of kube-apiserver, at AuthorizationServer %s and can't be a ResourceServer's", rs.Spec.Identifier, holder), true}
+	}
+	if !assigned(w, as, rs) {
+		return nil, &Problem{v1alpha1.ConditionAccepted, v1alpha1.ReasonIdentifierNotPermitted,
+			fmt.Sprintf("namespace %s may not claim %s at AuthorizationServer %s; use https://%s.%s.svc, or have the platform assign a prefix to the namespace in spec.resourceIdentifiers of that AuthorizationServer", rs.Namespace, rs.Spec.Identifier, name, rs.Name, rs.Namespace), true}
+	}
+	return config, nil
+}
+
+// acceptedBy finds the AuthorizationServer and says whether it accepts objects of the namespace.
+func acceptedBy(w World, name, namespace string) (*v1alpha1.AuthorizationServer, *registry.Config, *Problem) {
+	as := w.AuthorizationServer(name)
+	if as == nil {
+		return nil, nil, &Problem{v1alpha1.ConditionAccepted, v1alpha1.ReasonAuthorizationServerNotFound,
+			fmt.Sprintf("AuthorizationServer %s does not exist; create it, or name another", name), false}
+	}
+	config, problems := AuthorizationServer(w, as)
+	if config == nil {
+		return nil, nil, &Problem{v1alpha1.ConditionAccepted, v1alpha1.ReasonAuthorizationServerNotReady,
+			fmt.Sprintf("AuthorizationServer %s is itself refused: %s", name, problems[0].Message), false}
+	}
+	if as.Spec.AllowedNamespaces == nil {
+		return as, config, nil
+	}
+	ns := w.Namespace(namespace)
+	if ns == nil || !selects(&as.Spec.AllowedNamespaces.Selector, ns.Labels) {
+		return nil, nil, &Problem{v1alpha1.ConditionAccepted, v1alpha1.ReasonNamespaceNotAllowed,
+			fmt.Sprintf("AuthorizationServer %s does not accept objects of namespace %s; have the platform label the namespace as its spec.allowedNamespaces asks", name, namespace), true}
+	}
+	return as, config, nil
+}
+
+// reserved returns the AuthorizationServer at which the identifier stands for the issuer itself or for kube-apiserver.
+func reserved(w World, identifier string) string {
+	canonical := strings.TrimRight(identifier, "/")
+	for _, as := range w.AuthorizationServers() {
+		if canonical == as.Spec.Issuer {
+			return as.Name
+		}
+		if k := as.Spec.Kubernetes; k != nil {
+			for _, audience := range k.Audiences {
+				if canonical == strings.TrimRight(audience, "/") {
+					return as.Name
+				}
+			}
+		}
+	}
+	return ""
+}
+
+// assigned says whether the namespace may claim the identifier: by its Service name, or by assignment.
+func assigned(w World, as *v1alpha1.AuthorizationServer, rs *v1alpha1.ResourceServer) bool {
+	u, err := url.Parse(rs.Spec.Identifier)
+	if err != nil {
+		return false
+	}
+	if u.Hostname() == rs.Name+"."+rs.Namespace+".svc" {
+		return true
+	}
+	for _, a := range as.Spec.ResourceIdentifiers {
+		if !strings.HasPrefix(rs.Spec.Identifier, a.Prefix) && rs.Spec.Identifier+"/" != a.Prefix {
+			continue
+		}
+		if ns := w.Namespace(rs.Namespace); ns != nil && selects(&a.NamespaceSelector, ns.Labels) {
+			return true
+		}
+	}
+	return false
+}
+
+// kubernetesResource is the built-in resource that stands for kube-apiserver.
+func kubernetesResource(config *registry.Config) *registry.Resource {
+	return &registry.Resource{
+		Identifier: config.KubernetesAudiences[0], UID: config.UID, DisplayName: "Kubernetes API",
+		Scopes:   []*registry.Scope{{Name: oauth.ScopeKubernetes, Description: "Act as you in the Kubernetes cluster"}},
+		Lifetime: config.Lifetimes.AccessToken, Algorithm: config.AccessTokenAlgorithm, Kubernetes: true,
+	}
+}
