@@ -1,0 +1,151 @@
+// Package memory keeps grants in the memory of one process: for tests, and for a single server that may forget every
+// grant, and with them every token, when it restarts.
+package memory
+
+import (
+	"container/heap"
+	"context"
+	"errors"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/latchkey-io/latchkey/server/store"
+)
+
+const (
+	// remember is how long an id stays taken at least, whatever became of its grant: longer than any authorization code
+	// lives, clock skew included, so that a code is never redeemed twice.
+	remember = 5 * time.Minute
+	// maxGrants bounds the memory, to about half a gigabyte.
+	maxGrants = 1_000_000
+)
+
+// ErrFull is returned by Create when the store holds as many grants as it may.
+var ErrFull = errors.New("memory: too many grants")
+
+// Store implements store.Grants. Grants that have expired are swept as new ones are created.
+type Store struct {
+	now   func() time.Time
+	limit int
+
+	mu      sync.Mutex
+	entries map[string]*entry
+	queue   queue
+}
+
+var _ store.Grants = (*Store)(nil)
+
+// entry is an id that was used. Its grant never changes once it is here; a nil grant is one that was deleted.
+type entry struct {
+	id    string
+	grant *store.Grant
+	// sweepAt is when the id may be forgotten.
+	sweepAt time.Time
+}
+
+// New makes an empty Store that tells the time by now.
+func New(now func() time.Time) *Store {
+	return &Store{now: now, limit: maxGrants, entries: map[string]*entry{}}
+}
+
+// Create implements store.Grants. ErrFull when the memory is exhausted.
+func (s *Store) Create(ctx context.Context, g *store.Grant) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	now := s.now()
+	s.sweep(now)
+	if s.entries[g.ID] != nil {
+		return store.ErrExists
+	}
+	if len(s.entries) >= s.limit {
+		return ErrFull
+	}
+	e := &entry{id: g.ID, grant: clone(g), sweepAt: now.Add(remember)}
+	if g.ExpiresAt.After(e.sweepAt) {
+		e.sweepAt = g.ExpiresAt
+	}
+	s.entries[g.ID] = e
+	heap.Push(&s.queue, e)
+	return nil
+}
+
+// Get implements store.Grants.
+func (s *Store) Get(ctx context.Context, id string) (*store.Grant, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	e := s.entries[id]
+	if e == nil || e.grant == nil {
+		return nil, store.ErrNotFound
+	}
+	return e.grant, nil
+}
+
+// Revoke implements store.Grants.
+func (s *Store) Revoke(ctx context.Context, id, reason string, at time.Time) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	e := s.entries[id]
+	if e == nil || e.grant == nil {
+		return store.ErrNotFound
+	}
+	if e.grant.RevokedAt.IsZero() {
+		revoked := *e.grant
+		revoked.RevokedAt, revoked.RevokedReason = at, reason
+		e.grant = &revoked
+	}
+	return nil
+}
+
+// Delete removes a grant; its id stays taken for as long as the grant would have been kept. ErrNotFound when there is none.
+func (s *Store) Delete(ctx context.Context, id string) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	e := s.entries[id]
+	if e == nil || e.grant == nil {
+		return store.ErrNotFound
+	}
+	e.grant = nil
+	return nil
+}
+
+// sweep forgets what is due.
+func (s *Store) sweep(now time.Time) {
+	for len(s.queue) > 0 && !now.Before(s.queue[0].sweepAt) {
+		delete(s.entries, heap.Pop(&s.queue).(*entry).id)
+	}
+}
+
+func clone(g *store.Grant) *store.Grant {
+	c := *g
+	c.Scopes, c.Resources = slices.Clone(g.Scopes), slices.Clone(g.Resources)
+	return &c
+}
+
+// queue is a heap of entries, the one that is swept first on top.
+type queue []*entry
+
+func (q queue) Len() int           { return len(q) }
+func (q queue) Less(i, j int) bool { return q[i].sweepAt.Before(q[j].sweepAt) }
+func (q queue) Swap(i, j int)      { q[i], q[j] = q[j], q[i] }
+func (q *queue) Push(x any)        { *q = append(*q, x.(*entry)) }
+
+func (q *queue) Pop() any {
+	old := *q
+	last := old[len(old)-1]
+	old[len(old)-1] = nil
+	*q = old[:len(old)-1]
+	return last
+}
