@@ -1,0 +1,196 @@
+package registry
+
+import (
+	"crypto/sha256"
+	"encoding/base64"
+	"slices"
+	"strings"
+
+	"github.com/latchkey-io/latchkey/server/oauth"
+)
+
+// Ask is what a client asks for, or what is left of it for a user: identity scopes, and scopes at resource servers. It is
+// a value that nobody changes.
+type Ask struct {
+	// Identity are the identity scopes, in the order of the request.
+	Identity []string
+	// Targets are the resource servers, each with at least one scope, in the order of the request.
+	Targets []Target
+}
+
+// Target is a resource server with the scopes asked for there.
+type Target struct {
+	Resource *Resource
+	Scopes   []*Scope
+}
+
+// Resolve gives a meaning to the `scope` and `resource` parameters (RFC 6749 section 3.3, RFC 8707 section 2) of a client. It is
+// pure, and both the authorization request and the redemption of its code go through it.
+//
+// A scope is an identity scope that the client declares, or one that the client may ask for at one of the resources. With no
+// resource given, it is the one that has all the scopes asked for. A scope that the client may not ask for is
+// invalid_scope, and so is a resource without any scope; a resource that it may not ask for, or that must be named and
+// isn't, is invalid_target.
+func Resolve(c *Client, scopes, resources []string) (*Ask, *oauth.Error) {
+	if len(scopes) == 0 {
+		return nil, oauth.Errorf(oauth.InvalidScope, "scope is missing: name what is asked for")
+	}
+	ask, rest := &Ask{}, []string{}
+	for _, s := range scopes {
+		switch {
+		case !isIdentity(s):
+			rest = append(rest, s)
+		case slices.Contains(c.Scopes, s):
+			ask.Identity = append(ask.Identity, s)
+		default:
+			return nil, errScope(s)
+		}
+	}
+	for _, s := range rest {
+		if !slices.ContainsFunc(c.Access, func(a Access) bool { _, ok := a.Scope(s); return ok }) {
+			return nil, errScope(s)
+		}
+	}
+	var err *oauth.Error
+	switch {
+	case len(resources) > 0:
+		ask.Targets, err = namedTargets(c, rest, resources)
+	case len(rest) > 0:
+		ask.Targets, err = impliedTarget(c, rest)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return ask, nil
+}
+
+func isIdentity(scope string) bool {
+	switch scope {
+	case oauth.ScopeOpenID, oauth.ScopeProfile, oauth.ScopeEmail, oauth.ScopeGroups:
+		return true
+	}
+	return false
+}
+
+func errScope(scope string) *oauth.Error {
+	return oauth.Errorf(oauth.InvalidScope, "the client may not ask for the scope %s", oauth.PrintableASCII(scope[:min(len(scope), 128)]))
+}
+
+// namedTargets finds the resources, and for each the scopes that are asked for there.
+func namedTargets(c *Client, scopes, resources []string) ([]Target, *oauth.Error) {
+	var targets []Target
+	seen := map[string]bool{}
+	for _, identifier := range resources {
+		if seen[identifier] {
+			continue
+		}
+		seen[identifier] = true
+		access, ok := c.AccessTo(identifier)
+		if !ok {
+			return nil, oauth.Errorf(oauth.InvalidTarget, "the client may not ask for a resource that the request names")
+		}
+		t := Target{Resource: access.Resource}
+		for _, s := range scopes {
+			if scope, ok := access.Scope(s); ok {
+				t.Scopes = append(t.Scopes, scope)
+			}
+		}
+		if len(t.Scopes) == 0 {
+			return nil, oauth.Errorf(oauth.InvalidScope, "the request names a resource, but no scope of it")
+		}
+		targets = append(targets, t)
+	}
+	for _, s := range scopes {
+		if !slices.ContainsFunc(targets, func(t Target) bool { return t.has(s) }) {
+			return nil, oauth.Errorf(oauth.InvalidScope, "the request names a scope, but not the resource that it belongs to")
+		}
+	}
+	return targets, nil
+}
+
+// impliedTarget finds the one resource that has all the scopes.
+func impliedTarget(c *Client, scopes []string) ([]Target, *oauth.Error) {
+	var found []Target
+	for i := range c.Access {
+		t := Target{Resource: c.Access[i].Resource}
+		for _, s := range scopes {
+			if scope, ok := c.Access[i].Scope(s); ok {
+				t.Scopes = append(t.Scopes, scope)
+			}
+		}
+		if len(t.Scopes) == len(scopes) {
+			found = append(found, t)
+		}
+	}
+	if len(found) != 1 {
+		return nil, oauth.Errorf(oauth.InvalidTarget, "the scopes do not belong to exactly one resource: name it with the resource parameter")
+	}
+	return found, nil
+}
+
+func (t *Target) has(scope string) bool {
+	return slices.ContainsFunc(t.Scopes, func(s *Scope) bool { return s.Name == scope })
+}
+
+// PermittedTo is what is left for the user: scopes that want a group the user is not in are dropped. When nothing is left
+// at a resource, the answer is access_denied.
+func (a *Ask) PermittedTo(u *User) (*Ask, *oauth.Error) {
+	permitted := &Ask{Identity: a.Identity}
+	for _, t := range a.Targets {
+		left := Target{Resource: t.Resource}
+		for _, s := range t.Scopes {
+			if s.PermittedTo(u) {
+				left.Scopes = append(left.Scopes, s)
+			}
+		}
+		if len(left.Scopes) == 0 {
+			return nil, oauth.Errorf(oauth.AccessDenied, "the user may not grant any of the scopes asked for at a resource")
+		}
+		permitted.Targets = append(permitted.Targets, left)
+	}
+	return permitted, nil
+}
+
+// Scopes are the names of all scopes, identity scopes first, each once.
+func (a *Ask) Scopes() []string {
+	names := slices.Clone(a.Identity)
+	for _, t := range a.Targets {
+		for _, s := range t.Scopes {
+			if !slices.Contains(names, s.Name) {
+				names = append(names, s.Name)
+			}
+		}
+	}
+	return names
+}
+
+// Resources are the identifiers of the resources.
+func (a *Ask) Resources() []string {
+	var identifiers []string
+	for _, t := range a.Targets {
+		identifiers = append(identifiers, t.Resource.Identifier)
+	}
+	return identifiers
+}
+
+// OpenID says whether an ID token is asked for (OpenID Connect Core section 3.1.2.1).
+func (a *Ask) OpenID() bool { return slices.Contains(a.Identity, oauth.ScopeOpenID) }
+
+// Digest is short, and differs between any two values that are not the same scopes at the same resource objects.
+func (a *Ask) Digest() string {
+	var b strings.Builder
+	line := func(fields ...string) { // no name, UID or identifier holds a control character
+		b.WriteString(strings.Join(fields, "\x1f") + "\x1e")
+	}
+	for _, s := range slices.Sorted(slices.Values(a.Identity)) {
+		line("identity", s)
+	}
+	for _, t := range a.Targets {
+		line("resource", t.Resource.UID, t.Resource.Identifier)
+		for _, s := range t.Scopes {
+			line("scope", s.Name)
+		}
+	}
+	sum := sha256.Sum256([]byte(b.String()))
+	return base64.RawURLEncoding.EncodeToString(sum[:])
+}
