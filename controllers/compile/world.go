@@ -120,6 +120,16 @@ func (r *Reader) LocalUsersWithSubject(subject string) []*v1alpha1.LocalUser {
 	return pointers(found.Items)
 }
 
+// OAuthClient returns the client, or nil. Compilations of other objects never read it.
+func (r *Reader) OAuthClient(namespace, name string) *v1alpha1.OAuthClient {
+	return get[v1alpha1.OAuthClient](r, namespace, name)
+}
+
+// LocalUser returns the user, or nil. Compilations of other objects read LocalUsersWithSubject only.
+func (r *Reader) LocalUser(name string) *v1alpha1.LocalUser {
+	return get[v1alpha1.LocalUser](r, "", name)
+}
+
 // OperatorSecret implements World.
 func (r *Reader) OperatorSecret(name string) *corev1.Secret {
 	return get[corev1.Secret](r, r.namespace, name)

@@ -1,0 +1,115 @@
+package publish
+
+import (
+	corev1 "k8s.io/api/core/v1"
+
+	"github.com/latchkey-io/latchkey/api/v1alpha1"
+	"github.com/latchkey-io/latchkey/controllers/compile"
+	"github.com/latchkey-io/latchkey/server/keys"
+)
+
+// kind is what a dependency is: an object, or the answer to a question about several.
+type kind uint8
+
+const (
+	kindAuthorizationServer kind = iota
+	kindResourceServer
+	kindOAuthClient
+	kindLocalUser
+	kindNamespace
+	kindSecret
+	kindIdentifier // the ResourceServers that claim an identifier
+	kindSubject    // the LocalUsers with a subject
+	kindAll        // all AuthorizationServers
+)
+
+// dependency is something that a compilation read. It may be absent: that it was missed is a dependency too.
+type dependency struct {
+	kind            kind
+	namespace, name string
+}
+
+var allAuthorizationServers = dependency{kind: kindAll}
+
+// recorder is a World that notes what is read.
+type recorder struct {
+	compile.World
+	keys *keyMemo
+	read map[dependency]struct{}
+}
+
+func (r *recorder) note(k kind, namespace, name string) {
+	r.read[dependency{k, namespace, name}] = struct{}{}
+}
+
+func (r *recorder) AuthorizationServer(name string) *v1alpha1.AuthorizationServer {
+	r.note(kindAuthorizationServer, "", name)
+	return r.World.AuthorizationServer(name)
+}
+
+func (r *recorder) AuthorizationServers() []*v1alpha1.AuthorizationServer {
+	r.read[allAuthorizationServers] = struct{}{}
+	return r.World.AuthorizationServers()
+}
+
+func (r *recorder) Namespace(name string) *corev1.Namespace {
+	r.note(kindNamespace, "", name)
+	return r.World.Namespace(name)
+}
+
+func (r *recorder) ResourceServer(namespace, name string) *v1alpha1.ResourceServer {
+	r.note(kindResourceServer, namespace, name)
+	return r.World.ResourceServer(namespace, name)
+}
+
+func (r *recorder) ResourceServersClaiming(identifier string) []*v1alpha1.ResourceServer {
+	r.note(kindIdentifier, "", identifier)
+	return r.World.ResourceServersClaiming(identifier)
+}
+
+func (r *recorder) LocalUsersWithSubject(subject string) []*v1alpha1.LocalUser {
+	r.note(kindSubject, "", subject)
+	return r.World.LocalUsersWithSubject(subject)
+}
+
+func (r *recorder) OperatorSecret(name string) *corev1.Secret {
+	r.note(kindSecret, "", name)
+	return r.World.OperatorSecret(name)
+}
+
+func (r *recorder) Keys(authorizationServer string) (*keys.Set, error) {
+	return r.keys.parse(r.OperatorSecret(compile.KeysSecretPrefix + authorizationServer))
+}
+
+// keyMemo remembers parsed keys, for parsing them costs more than all else in a compilation. It also remembers the last
+// ones that could be used: a damaged Secret must not make every live token invalid.
+type keyMemo struct {
+	entries map[string]keyEntry
+}
+
+type keyEntry struct {
+	version   string
+	set, last *keys.Set
+	err       error
+}
+
+func (m *keyMemo) parse(secret *corev1.Secret) (*keys.Set, error) {
+	if secret == nil {
+		return nil, nil //nolint:nilnil // World.Keys says so
+	}
+	entry := m.entries[secret.Name]
+	if version := string(secret.UID) + "/" + secret.ResourceVersion; entry.version != version {
+		entry.version = version
+		entry.set, entry.err = compile.ParseKeys(secret)
+		if entry.err == nil {
+			entry.last = entry.set
+		}
+		m.entries[secret.Name] = entry
+	}
+	return entry.set, entry.err
+}
+
+// lastGood are the keys that could be used last; nil when there never were any.
+func (m *keyMemo) lastGood(authorizationServer string) *keys.Set {
+	return m.entries[compile.KeysSecretPrefix+authorizationServer].last
+}
