@@ -3,6 +3,8 @@
 package registry
 
 import (
+	"net"
+	"net/netip"
 	"net/url"
 	"strings"
 	"sync/atomic"
@@ -91,6 +93,19 @@ type Lifetimes struct {
 
 // Endpoint is the URL of an endpoint of the issuer; path starts with a slash.
 func (c *Config) Endpoint(path string) string { return c.URL + path }
+
+// Loopback says whether the issuer's host is the machine itself.
+func (c *Config) Loopback() bool {
+	host := c.Host
+	if h, _, err := net.SplitHostPort(c.Host); err == nil {
+		host = h
+	}
+	if host == "localhost" {
+		return true
+	}
+	ip, err := netip.ParseAddr(strings.Trim(host, "[]"))
+	return err == nil && ip.IsLoopback()
+}
 
 // Issuer is an authorization server with all that belongs to it.
 type Issuer struct {

@@ -1,0 +1,187 @@
+package server
+
+import (
+	"fmt"
+	"log/slog"
+	"net/http"
+	"runtime/debug"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/latchkey-io/latchkey/server/oauth"
+	"github.com/latchkey-io/latchkey/server/registry"
+	"github.com/latchkey-io/latchkey/server/ui"
+)
+
+// dispatcher takes one snapshot for a request, finds issuer and route, and turns errors into answers.
+type dispatcher struct {
+	routes  map[string]route
+	holder  *registry.Holder
+	pages   *ui.Pages
+	logger  *slog.Logger
+	metrics *Metrics
+	now     func() time.Time
+}
+
+func (d *dispatcher) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	begin := d.now()
+	rec := &recorder{ResponseWriter: w}
+	rt, iss, err := d.find(r)
+	if err == nil {
+		err = d.serve(rec, r, rt, iss)
+	}
+	if err != nil {
+		d.fail(rec, r, rt, iss, err)
+	}
+	d.metrics.observe(rt.name, rec.status, d.now().Sub(begin))
+}
+
+// find is the first line of a request: the snapshot is taken here, once. The issuer is found by its path, and by the Host
+// header where several share the path; a host that is nobody's is answered for no issuer.
+func (d *dispatcher) find(r *http.Request) (route, *registry.Issuer, error) {
+	snapshot := d.holder.Load()
+	if snapshot == nil {
+		return route{}, nil, oauth.Errorf(oauth.TemporarilyUnavailable, "the server is starting; try again in a moment")
+	}
+	rt, issuerPath, ok := d.match(r.URL.Path)
+	if !ok {
+		return route{}, nil, oauth.Errorf(oauth.NotFound, "there is nothing at this address")
+	}
+	iss, ok := snapshot.ByPath(r.Host, issuerPath)
+	if !ok {
+		return rt, nil, oauth.Errorf(oauth.NotFound, "no issuer is known at this address")
+	}
+	return rt, iss, nil
+}
+
+// match splits a path into the issuer's part and a route. Well-known URLs take the issuer's path behind them as well (RFC
+// 8414 section 3.1).
+func (d *dispatcher) match(path string) (rt route, issuerPath string, ok bool) {
+	if strings.HasPrefix(path, "/.well-known/") {
+		word, rest, _ := strings.Cut(path[len("/.well-known/"):], "/")
+		if rest != "" {
+			rest = "/" + rest
+		}
+		rt, ok = d.routes["/.well-known/"+word]
+		return rt, rest, ok
+	}
+	// No route has more than two segments.
+	for end, segments := len(path), 0; segments < 2; segments++ {
+		slash := strings.LastIndexByte(path[:end], '/')
+		if slash < 0 {
+			break
+		}
+		if rt, ok := d.routes[path[slash:]]; ok {
+			return rt, path[:slash], true
+		}
+		if strings.HasPrefix(path[slash:], ui.AssetsPath) {
+			return d.routes[ui.AssetsPath], path[:slash], true
+		}
+		end = slash
+	}
+	return route{}, "", false
+}
+
+func (d *dispatcher) serve(w *recorder, r *http.Request, rt route, iss *registry.Issuer) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			d.logger.Error("panic", "route", rt.name, "panic", p, "stack", string(debug.Stack()))
+			err = oauth.Errorf(oauth.ServerError, "")
+		}
+	}()
+	setCommonHeaders(w.Header(), iss)
+	if rt.kind != page {
+		w.Header().Set("Access-Control-Allow-Origin", "*")
+		if r.Method == http.MethodOptions && r.Header.Get("Access-Control-Request-Method") != "" {
+			return preflight(w, rt)
+		}
+	}
+	if !allows(rt.methods, r.Method) {
+		w.Header().Set("Allow", strings.Join(rt.methods, ", "))
+		return oauth.Errorf(oauth.MethodNotAllowed, "use %s", strings.Join(rt.methods, " or "))
+	}
+	r.Body = http.MaxBytesReader(w.ResponseWriter, r.Body, maxBody)
+	return rt.serve(w, r, iss)
+}
+
+// preflight lets browser clients of any origin call the endpoint (Fetch, CORS-preflight). Nothing there depends on
+// cookies, so nothing is given away.
+func preflight(w http.ResponseWriter, rt route) error {
+	h := w.Header()
+	h.Set("Access-Control-Allow-Methods", strings.Join(rt.methods, ", "))
+	h.Set("Access-Control-Allow-Headers", "Authorization, Content-Type")
+	h.Set("Access-Control-Max-Age", "7200")
+	w.WriteHeader(http.StatusNoContent)
+	return nil
+}
+
+func allows(methods []string, method string) bool {
+	return slices.Contains(methods, method) || (method == http.MethodHead && slices.Contains(methods, http.MethodGet))
+}
+
+// setCommonHeaders sets what every answer carries. HSTS is left out for loopback hosts: it knows no ports and would cut
+// off every other http server of the machine.
+func setCommonHeaders(h http.Header, iss *registry.Issuer) {
+	h.Set("X-Content-Type-Options", "nosniff")
+	h.Set("Referrer-Policy", "no-referrer")
+	if iss.Secure && !iss.Loopback() {
+		h.Set("Strict-Transport-Security", "max-age=31536000")
+	}
+}
+
+// fail turns an error into the answer of the route's kind. Only what an oauth.Error says is told; the cause is logged.
+func (d *dispatcher) fail(w *recorder, r *http.Request, rt route, iss *registry.Issuer, err error) {
+	e := oauth.AsError(err)
+	if e.Err != nil || e.Code == oauth.ServerError {
+		d.logger.Error("request failed", "route", rt.name, "code", e.Code, "error", fmt.Sprint(e.Err))
+	}
+	if w.status != 0 {
+		return // the answer is on its way: nothing can be added to it
+	}
+	if e.Code == oauth.TemporarilyUnavailable && w.Header().Get("Retry-After") == "" {
+		w.Header().Set("Retry-After", "1")
+	}
+	if err := d.writeFailure(w, r, rt, iss, e); err != nil && w.status == 0 {
+		http.Error(w, "the page could not be shown", http.StatusInternalServerError)
+	}
+}
+
+func (d *dispatcher) writeFailure(w *recorder, r *http.Request, rt route, iss *registry.Issuer, e *oauth.Error) error {
+	switch rt.kind {
+	case bearer:
+		return oauth.WriteBearerError(w, e, r.Header.Get("Authorization") != "" || r.Method == http.MethodPost)
+	case api, public:
+		return oauth.WriteError(w, e)
+	}
+	v := ui.ErrorPage{Code: string(e.Code), Description: e.Description}
+	v.IssuerName = "Latchkey"
+	if iss != nil {
+		v.Chrome = ui.Chrome{IssuerName: iss.DisplayName, IssuerHost: iss.Host, BasePath: iss.Path}
+	}
+	return d.pages.Error(w, e.Code.Status(), v)
+}
+
+// recorder remembers the status that was sent.
+type recorder struct {
+	http.ResponseWriter
+	status int
+}
+
+// WriteHeader implements http.ResponseWriter.
+func (r *recorder) WriteHeader(status int) {
+	if r.status == 0 {
+		r.status = status
+	}
+	r.ResponseWriter.WriteHeader(status)
+}
+
+func (r *recorder) Write(b []byte) (int, error) {
+	if r.status == 0 {
+		r.status = http.StatusOK
+	}
+	return r.ResponseWriter.Write(b)
+}
+
+// Unwrap lets http.ResponseController reach the connection.
+func (r *recorder) Unwrap() http.ResponseWriter { return r.ResponseWriter }

@@ -1,0 +1,86 @@
+package server
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+)
+
+// Limits of every listener: a client that is slow or sends much holds a connection for a bounded time and little memory.
+const (
+	readHeaderTimeout = 5 * time.Second
+	readTimeout       = 15 * time.Second
+	writeTimeout      = 60 * time.Second
+	idleTimeout       = 2 * time.Minute
+	maxHeaderBytes    = 32 << 10
+	drainTimeout      = 20 * time.Second
+)
+
+// Listener is an address with what answers there.
+type Listener struct {
+	// Name is for the log.
+	Name string
+	// Address is host:port.
+	Address string
+	// TLS is nil for plain HTTP.
+	TLS *tls.Config
+	// Handler answers.
+	Handler http.Handler
+}
+
+// Listen serves all listeners until the context ends, then lets the requests in progress finish. An error means that one
+// of them could not be opened, or broke.
+func Listen(ctx context.Context, logger *slog.Logger, listeners ...Listener) error {
+	group, ctx := errgroup.WithContext(ctx)
+	for _, l := range listeners {
+		socket, err := new(net.ListenConfig).Listen(ctx, "tcp", l.Address)
+		if err != nil {
+			return fmt.Errorf("listen for %s: %w", l.Name, err)
+		}
+		s := newHTTPServer(l, logger)
+		logger.Info("listening", "listener", l.Name, "address", socket.Addr().String(), "tls", l.TLS != nil)
+		group.Go(func() error { return ignoreClosed(serve(s, socket)) })
+		group.Go(func() error {
+			<-ctx.Done()
+			drain, cancel := context.WithTimeout(context.WithoutCancel(ctx), drainTimeout)
+			defer cancel()
+			return s.Shutdown(drain)
+		})
+	}
+	return group.Wait()
+}
+
+func newHTTPServer(l Listener, logger *slog.Logger) *http.Server {
+	return &http.Server{
+		Handler: l.Handler, TLSConfig: l.TLS,
+		ReadHeaderTimeout: readHeaderTimeout, ReadTimeout: readTimeout, WriteTimeout: writeTimeout, IdleTimeout: idleTimeout,
+		MaxHeaderBytes: maxHeaderBytes,
+		ErrorLog:       slog.NewLogLogger(logger.With("listener", l.Name).Handler(), slog.LevelDebug),
+	}
+}
+
+func serve(s *http.Server, socket net.Listener) error {
+	if s.TLSConfig != nil {
+		return s.ServeTLS(socket, "", "")
+	}
+	return s.Serve(socket)
+}
+
+func ignoreClosed(err error) error {
+	if errors.Is(err, http.ErrServerClosed) {
+		return nil
+	}
+	return err
+}
+
+// TLSConfig is the TLS configuration of a listener: TLS 1.2 with forward secrecy at least.
+func TLSConfig(certificate func(*tls.ClientHelloInfo) (*tls.Certificate, error)) *tls.Config {
+	return &tls.Config{MinVersion: tls.VersionTLS12, GetCertificate: certificate, NextProtos: []string{"h2", "http/1.1"}}
+}

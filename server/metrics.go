@@ -1,0 +1,45 @@
+package server
+
+import (
+	"strconv"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+)
+
+// Metrics are the server's Prometheus metrics. Their labels are bounded: nothing that a caller sends becomes one.
+type Metrics struct {
+	requests *prometheus.HistogramVec
+	writes   *prometheus.CounterVec
+}
+
+// NewMetrics makes the metrics and registers them.
+func NewMetrics(r prometheus.Registerer) (*Metrics, error) {
+	m := &Metrics{
+		requests: prometheus.NewHistogramVec(prometheus.HistogramOpts{
+			Name:    "latchkey_request_duration_seconds",
+			Help:    "Time to answer a request, by endpoint and status.",
+			Buckets: []float64{.0005, .001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5},
+		}, []string{"endpoint", "status"}),
+		writes: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "latchkey_store_writes_total",
+			Help: "Writes to the store of grants, by verb.",
+		}, []string{"verb"}),
+	}
+	for _, c := range []prometheus.Collector{m.requests, m.writes} {
+		if err := r.Register(c); err != nil {
+			return nil, err
+		}
+	}
+	return m, nil
+}
+
+// StoreWrite counts a write to the store.
+func (m *Metrics) StoreWrite(verb string) { m.writes.WithLabelValues(verb).Inc() }
+
+func (m *Metrics) observe(endpoint string, status int, took time.Duration) {
+	if endpoint == "" {
+		endpoint = "none"
+	}
+	m.requests.WithLabelValues(endpoint, strconv.Itoa(status)).Observe(took.Seconds())
+}

@@ -1,0 +1,131 @@
+// Package server is the authorization server: it puts the endpoints together, finds the issuer that a request is for, and
+// answers what they return. Every URL is in the route table of this file.
+package server
+
+import (
+	"errors"
+	"log/slog"
+	"net/http"
+	"net/netip"
+	"time"
+
+	"github.com/latchkey-io/latchkey/server/authorize"
+	"github.com/latchkey-io/latchkey/server/consent"
+	"github.com/latchkey-io/latchkey/server/discovery"
+	"github.com/latchkey-io/latchkey/server/grant"
+	"github.com/latchkey-io/latchkey/server/login"
+	"github.com/latchkey-io/latchkey/server/oauth"
+	"github.com/latchkey-io/latchkey/server/registry"
+	"github.com/latchkey-io/latchkey/server/store"
+	"github.com/latchkey-io/latchkey/server/token"
+	"github.com/latchkey-io/latchkey/server/ui"
+	"github.com/latchkey-io/latchkey/server/userinfo"
+)
+
+// Config is what a server needs.
+type Config struct {
+	// Holder gives the snapshot that a request sees.
+	Holder *registry.Holder
+	// Grants is where grants are kept.
+	Grants store.Grants
+	// TrustedProxies are the networks whose X-Forwarded-For is believed; none by default.
+	TrustedProxies []netip.Prefix
+	// Now is the clock; time.Now when nil.
+	Now func() time.Time
+	// Logger receives audit events and failures.
+	Logger *slog.Logger
+	// Metrics counts what happens; NewMetrics makes it.
+	Metrics *Metrics
+}
+
+// Validate says what is missing.
+func (c *Config) Validate() error {
+	switch {
+	case c.Holder == nil:
+		return errors.New("server: Config.Holder is missing")
+	case c.Grants == nil:
+		return errors.New("server: Config.Grants is missing")
+	case c.Logger == nil:
+		return errors.New("server: Config.Logger is missing")
+	case c.Metrics == nil:
+		return errors.New("server: Config.Metrics is missing")
+	}
+	return nil
+}
+
+// kind says what a route's answers look like when it fails, and who may read them.
+type kind int
+
+const (
+	page   kind = iota // an HTML page
+	api                // JSON (RFC 6749 section 5.2), readable by scripts of any origin
+	bearer             // a protected resource (RFC 6750 section 3), readable by scripts of any origin
+	public             // a document that anybody may read and keep
+)
+
+// endpoint answers requests for one URL of an issuer. Everything it needs of the world is in the issuer, which belongs to
+// one snapshot. An error it returns is turned into an answer; it has written nothing then.
+type endpoint func(w http.ResponseWriter, r *http.Request, iss *registry.Issuer) error
+
+// route is a URL below an issuer.
+type route struct {
+	name    string
+	kind    kind
+	methods []string
+	serve   endpoint
+}
+
+// New makes the handler of the public listeners: every issuer with all its endpoints.
+func New(c Config) (http.Handler, error) {
+	if err := c.Validate(); err != nil {
+		return nil, err
+	}
+	if c.Now == nil {
+		c.Now = time.Now
+	}
+	pages, err := ui.New()
+	if err != nil {
+		return nil, err
+	}
+	return &dispatcher{
+		routes:  routes(c, pages),
+		holder:  c.Holder,
+		pages:   pages,
+		logger:  c.Logger,
+		metrics: c.Metrics,
+		now:     c.Now,
+	}, nil
+}
+
+// routes is every URL there is, below the path of an issuer.
+func routes(c Config, pages *ui.Pages) map[string]route {
+	var (
+		get      = []string{http.MethodGet}
+		post     = []string{http.MethodPost}
+		getPost  = []string{http.MethodGet, http.MethodPost}
+		verifier = &token.Verifier{Grants: c.Grants, Now: c.Now}
+		source   = sourceOf(c.TrustedProxies)
+
+		authorization = authorize.New(authorize.Config{Pages: pages, Now: c.Now, Logger: c.Logger})
+		signIn        = login.New(login.Config{Pages: pages, Now: c.Now, Logger: c.Logger, Source: source})
+		approval      = consent.New(consent.Config{Pages: pages, Now: c.Now, Logger: c.Logger})
+		tokens        = &grant.Handler{Grants: c.Grants, Now: c.Now, Logger: c.Logger}
+		claims        = &userinfo.Handler{Verifier: verifier}
+		documents     = discovery.New()
+	)
+	return map[string]route{
+		"/authorize": {"authorize", page, getPost, authorization.Serve},
+		"/login":     {"login", page, getPost, signIn.Serve},
+		"/consent":   {"consent", page, getPost, approval.Serve},
+		"/token":     {"token", api, post, tokens.Serve},
+		"/userinfo":  {"userinfo", bearer, getPost, claims.Serve},
+		"/jwks":      {"jwks", public, get, documents.JWKS},
+		"/.well-known/openid-configuration":       {"discovery", public, get, documents.Metadata},
+		"/.well-known/oauth-authorization-server": {"discovery", public, get, documents.Metadata},
+		ui.AssetsPath: {"assets", public, get, pages.Assets().Serve},
+	}
+}
+
+// maxBody bounds the body of a request, in bytes.
+const maxBody = 64 << 10
+
