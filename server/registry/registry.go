@@ -273,7 +273,7 @@ func withoutLoopbackPort(uri string) string {
 		return ""
 	}
 	rest, ok := strings.CutPrefix(uri, "http://"+u.Host)
-	if !ok || strings.ContainsAny(rest, "#\\") {
+	if !ok || strings.HasSuffix(u.Host, ":") || strings.ContainsAny(rest, "#\\") {
 		return ""
 	}
 	return "http://" + u.Hostname() + rest
