@@ -9,6 +9,7 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 )
 
@@ -50,7 +51,7 @@ func (s *Set) Seal(issuer, purpose string, plaintext []byte, now time.Time) (str
 
 // Open returns the plaintext of a value that Seal made for the same issuer and purpose, or ErrSeal.
 func (s *Set) Open(issuer, purpose, sealed string) ([]byte, error) {
-	if len(sealed) > MaxSealedLength {
+	if len(sealed) > MaxSealedLength || strings.ContainsAny(sealed, "\r\n") { // encoding/base64 skips line breaks
 		return nil, ErrSeal
 	}
 	raw, err := base64.RawURLEncoding.Strict().DecodeString(sealed)

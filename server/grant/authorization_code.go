@@ -1,0 +1,154 @@
+package grant
+
+import (
+	"context"
+	"crypto/sha256"
+	"crypto/subtle"
+	"encoding/base64"
+	"errors"
+	"log/slog"
+	"strings"
+	"time"
+
+	"github.com/latchkey-io/latchkey/server/keys"
+	"github.com/latchkey-io/latchkey/server/oauth"
+	"github.com/latchkey-io/latchkey/server/registry"
+	"github.com/latchkey-io/latchkey/server/store"
+	"github.com/latchkey-io/latchkey/server/token"
+)
+
+// revocationTimeout bounds the revocation of what a replayed code produced, which goes on when the caller hangs up.
+const revocationTimeout = 10 * time.Second
+
+// authorizationCode redeems an authorization code (RFC 6749 section 4.1.3, RFC 7636 section 4.6, RFC 8707 section 2.2).
+// Everything that can fail is checked before the one write, so that a code is spent only for tokens.
+func (h *Handler) authorizationCode(ctx context.Context, req *request) (*response, error) {
+	// 1. The code is one of ours, and still good.
+	code, err := openCode(req)
+	if err != nil {
+		return nil, err
+	}
+	req.audit = append(req.audit, slog.String("grant", code.ID), slog.String("user", code.User))
+	// 2. Who presents it is whom it was made for: client, redirect URI, verifier.
+	if err := checkPresenter(req, code); err != nil {
+		return nil, err
+	}
+	// 3. The user is the one who signed in.
+	user, ok := req.iss.User(code.User, code.UserUID)
+	if !ok || user.CredentialVersion != code.CredentialVersion {
+		return nil, oauth.Errorf(oauth.InvalidGrant, "the sign-in behind the code does not count any more")
+	}
+	// 4. What was granted is still allowed, to this client and this user.
+	ask, err := stillAllowed(req.client, user, code)
+	if err != nil {
+		return nil, err
+	}
+	// 5. One resource of the code is what the token is for.
+	target, err := chooseTarget(req.form["resource"], code, ask)
+	if err != nil {
+		return nil, err
+	}
+	// 6. What will be issued, and that there are keys to sign it.
+	issue := newIssue(req, code, user, ask, target)
+	if err := issue.checkSigners(); err != nil {
+		return nil, err
+	}
+	// 7. The code is spent: the one write.
+	if err := h.spend(ctx, req, issue.grant()); err != nil {
+		return nil, err
+	}
+	// 8. The tokens.
+	return issue.mint()
+}
+
+func openCode(req *request) (*token.Code, error) {
+	sealed := req.form.Get("code")
+	if sealed == "" {
+		return nil, oauth.Errorf(oauth.InvalidRequest, "code is missing")
+	}
+	code, err := token.OpenCode(req.iss, sealed)
+	switch {
+	case errors.Is(err, keys.ErrSeal):
+		return nil, errCode().Wrap(err)
+	case err != nil:
+		return nil, err
+	case code.Expired(req.now):
+		return nil, errCode().Wrap(errors.New("expired"))
+	}
+	return code, nil
+}
+
+// errCode is told for all that is wrong with a code itself: what exactly is nobody's business.
+func errCode() *oauth.Error {
+	return oauth.Errorf(oauth.InvalidGrant, "the code is not valid: it is spent, expired, or not of this client")
+}
+
+func checkPresenter(req *request, code *token.Code) error {
+	switch redirectURI := req.form.Get("redirect_uri"); {
+	case code.ClientID != req.client.ID || code.ClientUID != req.client.UID:
+		return errCode().Wrap(errors.New("another client's"))
+	case redirectURI != code.RedirectURI:
+		return oauth.Errorf(oauth.InvalidGrant, "redirect_uri is not the one of the authorization request")
+	case !registered(req.client, redirectURI):
+		return oauth.Errorf(oauth.InvalidGrant, "redirect_uri is not registered any more")
+	case !verifierMatches(req.form.Get("code_verifier"), code.Challenge):
+		return oauth.Errorf(oauth.InvalidGrant, "code_verifier does not match the code_challenge")
+	}
+	return nil
+}
+
+func registered(c *registry.Client, redirectURI string) bool {
+	for _, r := range c.RedirectURIs {
+		if r.Matches(redirectURI) {
+			return true
+		}
+	}
+	return false
+}
+
+// verifierMatches compares by S256 (RFC 7636 section 4.6). A code without a challenge matches no verifier, and none either:
+// neither end of PKCE can be argued away.
+func verifierMatches(verifier, challenge string) bool {
+	if len(verifier) < 43 || len(verifier) > 128 || strings.ContainsFunc(verifier, notUnreserved) {
+		return false
+	}
+	sum := sha256.Sum256([]byte(verifier))
+	return subtle.ConstantTimeCompare([]byte(base64.RawURLEncoding.EncodeToString(sum[:])), []byte(challenge)) == 1
+}
+
+// notUnreserved says whether a verifier may not hold the character (RFC 7636 section 4.1).
+func notUnreserved(r rune) bool {
+	switch {
+	case 'a' <= r && r <= 'z', 'A' <= r && r <= 'Z', '0' <= r && r <= '9':
+		return false
+	}
+	return !strings.ContainsRune("-._~", r)
+}
+
+// spend creates the grant under the code's id, which works once. A code that passed every check and is spent already is
+// replayed, by the client or by a thief: what it produced is revoked (RFC 6749 section 4.1.2).
+func (h *Handler) spend(ctx context.Context, req *request, g *store.Grant) error {
+	err := h.Grants.Create(ctx, g)
+	switch {
+	case errors.Is(err, store.ErrExists):
+		return h.replayed(ctx, req, g.ID)
+	case err != nil:
+		return oauth.Errorf(oauth.TemporarilyUnavailable, "the grant could not be stored; start again").Wrap(err)
+	}
+	return nil
+}
+
+func (h *Handler) replayed(ctx context.Context, req *request, id string) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), revocationTimeout)
+	defer cancel()
+	refused := errCode().Wrap(errors.New("replayed"))
+	switch err := h.Grants.Revoke(ctx, id, store.ReasonCodeReplayed, req.now); {
+	case errors.Is(err, store.ErrNotFound): // it was deleted, which is more than revoked
+		return refused
+	case err != nil:
+		return oauth.Errorf(oauth.TemporarilyUnavailable, "the code was presented before, and its grant could not be revoked").Wrap(err)
+	}
+	h.Logger.LogAttrs(ctx, slog.LevelWarn, "audit", slog.String("event", "grant_revoked"), slog.String("issuer", req.iss.URL),
+		slog.String("client_id", req.client.ID), slog.String("grant", id), slog.String("reason", store.ReasonCodeReplayed))
+	return refused
+}

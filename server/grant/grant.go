@@ -1,0 +1,110 @@
+// Package grant is the token endpoint (RFC 6749 section 3.2). What all grant types share stands in Handler.Serve; each grant
+// type has a file of its own.
+package grant
+
+import (
+	"context"
+	"log/slog"
+	"net/http"
+	"net/url"
+	"slices"
+	"time"
+
+	"github.com/latchkey-io/latchkey/server/clientauth"
+	"github.com/latchkey-io/latchkey/server/oauth"
+	"github.com/latchkey-io/latchkey/server/registry"
+	"github.com/latchkey-io/latchkey/server/store"
+)
+
+// Handler serves /token.
+type Handler struct {
+	Grants store.Grants
+	Now    func() time.Time
+	// Logger takes the audit events token_issued, token_refused and grant_revoked.
+	Logger *slog.Logger
+}
+
+// request is a token request whose client has proven itself, with what becomes known of it on its way.
+type request struct {
+	iss    *registry.Issuer
+	client *registry.Client
+	form   url.Values
+	now    time.Time
+	// audit describes the grant, as far as it is known.
+	audit []slog.Attr
+}
+
+// response is RFC 6749 section 5.1, and id_token of OpenID Connect Core section 3.1.3.3.
+type response struct {
+	AccessToken string `json:"access_token"`
+	TokenType   string `json:"token_type"`
+	ExpiresIn   int64  `json:"expires_in"`
+	Scope       string `json:"scope"`
+	IDToken     string `json:"id_token,omitempty"`
+}
+
+// Serve answers a token request. Its errors are for oauth.WriteError. Scripts of any origin may call it: it rests on no
+// cookie.
+func (h *Handler) Serve(w http.ResponseWriter, r *http.Request, iss *registry.Issuer) error {
+	if oauth.AllowAnyOrigin(w, r, http.MethodPost) {
+		return nil
+	}
+	req := &request{iss: iss, now: h.Now()}
+	answer, err := h.answer(r, req)
+	h.audit(r, req, err)
+	if err != nil {
+		return err
+	}
+	return oauth.WriteJSON(w, http.StatusOK, answer)
+}
+
+func (h *Handler) answer(r *http.Request, req *request) (*response, error) {
+	var err error
+	if req.form, err = oauth.ParseForm(r); err != nil {
+		return nil, err
+	}
+	if req.client, err = clientauth.Authenticate(r, req.form, req.iss, req.now); err != nil {
+		return nil, err
+	}
+	redeem, err := h.grantType(req.form.Get("grant_type"), req.client)
+	if err != nil {
+		return nil, err
+	}
+	return redeem(r.Context(), req)
+}
+
+// grantType finds what serves the grant type, if the client may use it.
+func (h *Handler) grantType(name string, client *registry.Client) (func(context.Context, *request) (*response, error), error) {
+	if name == "" {
+		return nil, oauth.Errorf(oauth.InvalidRequest, "grant_type is missing")
+	}
+	types := map[string]func(context.Context, *request) (*response, error){
+		oauth.GrantAuthorizationCode: h.authorizationCode,
+	}
+	redeem, ok := types[name]
+	switch {
+	case !ok:
+		return nil, oauth.Errorf(oauth.UnsupportedGrantType, "the grant type is not supported")
+	case !slices.Contains(client.GrantTypes, name):
+		return nil, oauth.Errorf(oauth.UnauthorizedClient, "the client may not use the grant type")
+	}
+	return redeem, nil
+}
+
+// audit tells what became of the request.
+func (h *Handler) audit(r *http.Request, req *request, err error) {
+	attrs := []slog.Attr{slog.String("event", "token_issued"), slog.String("issuer", req.iss.URL), slog.String("source", r.RemoteAddr)}
+	level := slog.LevelInfo
+	if err != nil {
+		e := oauth.AsError(err)
+		attrs[0] = slog.String("event", "token_refused")
+		attrs = append(attrs, slog.String("error", string(e.Code)), slog.String("reason", e.Error()))
+		if e.Code.Status() >= http.StatusInternalServerError {
+			level = slog.LevelError
+		}
+	}
+	if req.client != nil {
+		attrs = append(attrs, slog.String("client_id", req.client.ID))
+	}
+	h.Logger.LogAttrs(r.Context(), level, "audit", append(attrs, req.audit...)...)
+}

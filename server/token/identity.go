@@ -1,0 +1,119 @@
+package token
+
+import (
+	"crypto/sha256"
+	"encoding/base64"
+	"slices"
+	"time"
+
+	"github.com/golang-jwt/jwt/v5"
+
+	"github.com/latchkey-io/latchkey/server/keys"
+	"github.com/latchkey-io/latchkey/server/oauth"
+	"github.com/latchkey-io/latchkey/server/registry"
+)
+
+// How a user signed in with a password.
+const (
+	// ACRPassword is the authentication context class (`acr`), as SAML and after it OpenID Connect name it.
+	ACRPassword = "urn:oasis:names:tc:SAML:2.0:ac:classes:Password"
+	// AMRPassword is the authentication method (`amr`, RFC 8176 section 2).
+	AMRPassword = "pwd"
+)
+
+// Identity is an ID token (OpenID Connect Core section 2). Times are whole seconds.
+type Identity struct {
+	// Issuer is the issuer identifier, Subject the user's `sub`, ClientID the one audience.
+	Issuer, Subject, ClientID string
+	// Nonce is the client's own from the authorization request, empty where it sent none.
+	Nonce string
+	// AccessToken is the one issued with it, which `at_hash` binds.
+	AccessToken string
+	// SessionID is the `sid` of the sign-in (OpenID Connect Back-Channel Logout section 2.1).
+	SessionID           string
+	IssuedAt, ExpiresAt time.Time
+	// AuthTime is when the user signed in, ACR and AMR how.
+	AuthTime time.Time
+	ACR      string
+	AMR      []string
+	// User is what the granted scopes tell of the user.
+	User UserClaims
+}
+
+// UserClaims are the claims about a user that scopes ask for (OpenID Connect Core section 5.4). A member that was not asked
+// for, or that the user doesn't have, is absent.
+type UserClaims struct {
+	Name              string   `json:"name,omitempty"`
+	PreferredUsername string   `json:"preferred_username,omitempty"`
+	Email             string   `json:"email,omitempty"`
+	EmailVerified     bool     `json:"email_verified,omitempty"`
+	Groups            []string `json:"groups,omitempty"`
+}
+
+// ClaimsOf is what the scopes tell of the user. An address is verified: the platform's administrators declared it.
+func ClaimsOf(u *registry.User, scopes []string) UserClaims {
+	var c UserClaims
+	if slices.Contains(scopes, oauth.ScopeProfile) {
+		c.Name, c.PreferredUsername = u.DisplayName, u.Name
+	}
+	if slices.Contains(scopes, oauth.ScopeEmail) {
+		c.Email, c.EmailVerified = u.Email, u.Email != ""
+	}
+	if slices.Contains(scopes, oauth.ScopeGroups) {
+		c.Groups = u.Groups
+	}
+	return c
+}
+
+// identityClaims is Identity on the wire.
+type identityClaims struct {
+	Issuer    string           `json:"iss"`
+	Subject   string           `json:"sub"`
+	Audience  string           `json:"aud"`
+	IssuedAt  *jwt.NumericDate `json:"iat"`
+	ExpiresAt *jwt.NumericDate `json:"exp"`
+	AuthTime  *jwt.NumericDate `json:"auth_time"`
+	Nonce     string           `json:"nonce,omitempty"`
+	ACR       string           `json:"acr,omitempty"`
+	AMR       []string         `json:"amr,omitempty"`
+	AtHash    string           `json:"at_hash"`
+	SessionID string           `json:"sid,omitempty"`
+	UserClaims
+}
+
+// Sign mints the token with the issuer's key of the algorithm that is in use at the time now. keys.ErrNoSigner when there
+// is none.
+func (i *Identity) Sign(set *keys.Set, alg keys.Algorithm, now time.Time) (string, error) {
+	return sign(set, alg, now, oauth.TypJWT, &identityClaims{
+		Issuer:     i.Issuer,
+		Subject:    i.Subject,
+		Audience:   i.ClientID,
+		IssuedAt:   numericDate(i.IssuedAt),
+		ExpiresAt:  numericDate(i.ExpiresAt),
+		AuthTime:   numericDate(i.AuthTime),
+		Nonce:      i.Nonce,
+		ACR:        i.ACR,
+		AMR:        i.AMR,
+		AtHash:     leftHalfHash(i.AccessToken),
+		SessionID:  i.SessionID,
+		UserClaims: i.User,
+	})
+}
+
+// leftHalfHash is an `at_hash` (OpenID Connect Core section 3.1.3.6) for the algorithms that hash with SHA-256, as all of
+// package keys do.
+func leftHalfHash(token string) string {
+	sum := sha256.Sum256([]byte(token))
+	return base64.RawURLEncoding.EncodeToString(sum[:sha256.Size/2])
+}
+
+// The accessors that golang-jwt asks of claims.
+
+func (c *identityClaims) GetExpirationTime() (*jwt.NumericDate, error) { return c.ExpiresAt, nil }
+func (c *identityClaims) GetIssuedAt() (*jwt.NumericDate, error)       { return c.IssuedAt, nil }
+func (c *identityClaims) GetNotBefore() (*jwt.NumericDate, error)      { return nil, nil }
+func (c *identityClaims) GetIssuer() (string, error)                   { return c.Issuer, nil }
+func (c *identityClaims) GetSubject() (string, error)                  { return c.Subject, nil }
+func (c *identityClaims) GetAudience() (jwt.ClaimStrings, error) {
+	return jwt.ClaimStrings{c.Audience}, nil
+}

@@ -1,0 +1,53 @@
+// Package token mints and verifies what the server hands out: access tokens (RFC 9068), ID tokens (OpenID Connect Core
+// section 2) and authorization codes. It is the only importer of golang-jwt, and does itself what that library leaves to
+// its caller: `typ`, `crit`, the choice of the key, and a bound on the size.
+package token
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/golang-jwt/jwt/v5"
+
+	"github.com/latchkey-io/latchkey/server/keys"
+)
+
+const (
+	// maxLength bounds the tokens that are looked at, in bytes.
+	maxLength = 8 << 10
+	// leeway is how far ahead the clock of the replica that issued a token may be: `iat` and `nbf` are believed when they
+	// lie no more than this in the future. `exp` has no leeway: a token is never good for longer than its client was told.
+	leeway = 5 * time.Second
+)
+
+// sign signs claims with the key of the algorithm that is in use at the time now. keys.ErrNoSigner when there is none.
+func sign(set *keys.Set, alg keys.Algorithm, now time.Time, typ string, claims jwt.Claims) (string, error) {
+	key, err := set.Signer(alg, now)
+	if err != nil {
+		return "", fmt.Errorf("token: %w", err)
+	}
+	method := jwt.GetSigningMethod(string(key.Algorithm))
+	if method == nil {
+		return "", fmt.Errorf("token: no signing method %s", key.Algorithm)
+	}
+	t := &jwt.Token{Method: method, Claims: claims, Header: map[string]any{"alg": method.Alg(), "typ": typ, "kid": key.KID}}
+	signed, err := t.SignedString(key.Private)
+	if err != nil {
+		return "", fmt.Errorf("token: sign with %s: %w", key.Algorithm, err)
+	}
+	return signed, nil
+}
+
+func numericDate(t time.Time) *jwt.NumericDate {
+	if t.IsZero() {
+		return nil
+	}
+	return jwt.NewNumericDate(t)
+}
+
+func timeOf(d *jwt.NumericDate) time.Time {
+	if d == nil {
+		return time.Time{}
+	}
+	return d.Time
+}

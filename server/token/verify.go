@@ -1,0 +1,144 @@
+package token
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/golang-jwt/jwt/v5"
+
+	"github.com/latchkey-io/latchkey/server/keys"
+	"github.com/latchkey-io/latchkey/server/oauth"
+	"github.com/latchkey-io/latchkey/server/registry"
+	"github.com/latchkey-io/latchkey/server/store"
+)
+
+// ErrInactive is a definite no: the token is not good, now and for that audience. What else its message says is for the
+// log alone.
+var ErrInactive = errors.New("token: not active")
+
+func inactive(format string, args ...any) error {
+	return fmt.Errorf("%w: %w", ErrInactive, fmt.Errorf(format, args...))
+}
+
+// Verifier says whether access tokens are good.
+type Verifier struct {
+	Grants store.Grants
+	Now    func() time.Time
+}
+
+// Active is a good access token with what it stands for.
+type Active struct {
+	Access
+	Client *registry.Client
+	// User and Grant are nil for a token in which no user takes part.
+	User  *registry.User
+	Grant *store.Grant
+}
+
+// Active verifies an access token of the issuer for a party that answers to one of the audiences at least. An error that
+// is ErrInactive is a definite no; any other means that the answer is not known, which is never to be taken for "no".
+func (v *Verifier) Active(ctx context.Context, iss *registry.Issuer, raw string, audiences []string) (*Active, error) {
+	now := v.Now()
+	// 1. The token itself: size, typ, crit, kid, algorithm, signature, issuer, expiry, audience.
+	claims, err := parseAccess(iss, raw, audiences, now)
+	if err != nil {
+		return nil, err
+	}
+	a := &Active{Access: claims.access()}
+	// 2. The client is still declared, and the object it was.
+	client, ok := iss.Client(a.ClientID)
+	if !ok || client.UID != a.ClientUID {
+		return nil, inactive("its client is gone")
+	}
+	a.Client = client
+	// 3. A token without a user lives by its client alone.
+	if a.GrantID == "" {
+		if a.UserUID != "" || a.Subject != a.ClientID {
+			return nil, inactive("a user's token without a grant")
+		}
+		return a, nil
+	}
+	// 4. The grant is alive, and is that of this client and user.
+	if a.Grant, err = v.grant(ctx, iss, a, now); err != nil {
+		return nil, err
+	}
+	// 5. The user is still there, and the object and subject they were.
+	user, ok := iss.User(a.Grant.User, a.UserUID)
+	if !ok || user.Subject != a.Subject {
+		return nil, inactive("its user is gone")
+	}
+	a.User = user
+	return a, nil
+}
+
+func (v *Verifier) grant(ctx context.Context, iss *registry.Issuer, a *Active, now time.Time) (*store.Grant, error) {
+	g, err := v.Grants.Get(ctx, a.GrantID)
+	switch {
+	case errors.Is(err, store.ErrNotFound):
+		return nil, inactive("its grant is gone")
+	case err != nil:
+		return nil, fmt.Errorf("token: read the grant: %w", err)
+	case !g.Alive(now):
+		return nil, inactive("its grant is revoked or over")
+	case g.AuthorizationServer != iss.Name || g.ClientUID != a.ClientUID || g.UserUID != a.UserUID:
+		return nil, inactive("its grant is another's")
+	}
+	return g, nil
+}
+
+// parseAccess verifies what the token shows by itself (RFC 9068 section 4, RFC 8725).
+func parseAccess(iss *registry.Issuer, raw string, audiences []string, now time.Time) (*accessClaims, error) {
+	if len(raw) > maxLength {
+		return nil, inactive("longer than %d bytes", maxLength)
+	}
+	if strings.ContainsAny(raw, "\r\n") { // which encoding/base64 skips, even when strict
+		return nil, inactive("not a compact serialization")
+	}
+	if len(audiences) == 0 { // golang-jwt takes an empty list for "any"
+		return nil, inactive("no audience is asked for")
+	}
+	parser := jwt.NewParser(
+		jwt.WithValidMethods([]string{string(keys.ES256), string(keys.RS256)}),
+		jwt.WithIssuer(iss.URL),
+		jwt.WithAudience(audiences...),
+		jwt.WithExpirationRequired(),
+		jwt.WithIssuedAt(),
+		jwt.WithLeeway(leeway),
+		jwt.WithStrictDecoding(),
+		jwt.WithTimeFunc(func() time.Time { return now }),
+	)
+	var claims accessClaims
+	if _, err := parser.ParseWithClaims(raw, &claims, keyFunc(iss.Keys, oauth.TypAccessToken)); err != nil {
+		return nil, inactive("%w", err)
+	}
+	if !now.Before(claims.ExpiresAt.Time) {
+		return nil, inactive("expired")
+	}
+	return &claims, nil
+}
+
+// keyFunc finds the key by `kid` in the issuer's own set, and refuses a token whose type is not typ, whose algorithm is not
+// the key's, or that says it can't be understood without an extension (RFC 7515 section 4.1.11; Latchkey knows none).
+func keyFunc(set *keys.Set, typ string) jwt.Keyfunc {
+	return func(t *jwt.Token) (any, error) {
+		if got, _ := t.Header["typ"].(string); !slices.Contains([]string{typ, "application/" + typ}, got) {
+			return nil, fmt.Errorf("typ is not %s", typ)
+		}
+		if _, ok := t.Header["crit"]; ok {
+			return nil, errors.New("crit names an unknown extension")
+		}
+		kid, _ := t.Header["kid"].(string)
+		key, ok := set.Verifier(kid)
+		if !ok {
+			return nil, errors.New("kid names no key of the issuer")
+		}
+		if t.Method.Alg() != string(key.Algorithm) {
+			return nil, errors.New("alg is not the key's")
+		}
+		return key.Private.Public(), nil
+	}
+}
