@@ -1,0 +1,70 @@
+package kubernetes
+
+import (
+	"time"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/latchkey-io/latchkey/api/v1alpha1"
+	"github.com/latchkey-io/latchkey/server/store"
+)
+
+// entry is a grant as some version of its object says. It never changes.
+type entry struct {
+	grant   *store.Grant
+	uid     types.UID
+	version string
+	created time.Time
+}
+
+func newEntry(o *v1alpha1.OAuthGrant) *entry {
+	g := &store.Grant{
+		ID:                  o.Name,
+		AuthorizationServer: o.Spec.AuthorizationServerName,
+		ClientID:            o.Spec.ClientID,
+		ClientUID:           o.Spec.ClientUID,
+		User:                o.Spec.User.Name,
+		UserUID:             o.Spec.User.UID,
+		SessionID:           o.Spec.SessionID,
+		AuthTime:            o.Spec.AuthTime.Time,
+		Scopes:              o.Spec.Scopes,
+		Resources:           o.Spec.Resources,
+		ExpiresAt:           o.Spec.ExpiresAt.Time,
+		Attempt:             o.Spec.Attempt,
+		RevokedReason:       o.Status.RevokedReason,
+	}
+	if o.Status.RevokedAt != nil {
+		g.RevokedAt = o.Status.RevokedAt.Time
+	}
+	return &entry{grant: g, uid: o.UID, version: o.ResourceVersion, created: o.CreationTimestamp.Time}
+}
+
+// newObject is the object for a grant. Nothing of it stands in labels: a client_id may be longer than their values.
+func newObject(namespace string, g *store.Grant) *v1alpha1.OAuthGrant {
+	return &v1alpha1.OAuthGrant{
+		ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: g.ID},
+		Spec: v1alpha1.OAuthGrantSpec{
+			AuthorizationServerName: g.AuthorizationServer,
+			ClientID:                g.ClientID,
+			ClientUID:               g.ClientUID,
+			User:                    v1alpha1.GrantUser{Name: g.User, UID: g.UserUID},
+			SessionID:               g.SessionID,
+			AuthTime:                metav1.NewTime(g.AuthTime),
+			Scopes:                  g.Scopes,
+			Resources:               g.Resources,
+			ExpiresAt:               metav1.NewTime(g.ExpiresAt),
+			Attempt:                 g.Attempt,
+		},
+	}
+}
+
+// validID says whether the id can be the name of an object made here: 63 lower-case letters and digits at most.
+func validID(id string) bool {
+	for _, c := range []byte(id) {
+		if (c < 'a' || c > 'z') && (c < '0' || c > '9') {
+			return false
+		}
+	}
+	return id != "" && len(id) <= 63
+}

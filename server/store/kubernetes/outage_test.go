@@ -1,0 +1,155 @@
+package kubernetes_test
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net/http"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/latchkey-io/latchkey/hack/controlplane"
+	"github.com/latchkey-io/latchkey/server/store"
+)
+
+// clock is the wall clock, set forward.
+type clock struct{ ahead atomic.Int64 }
+
+func (c *clock) now() time.Time { return time.Now().Add(time.Duration(c.ahead.Load())) }
+
+func TestUnreadableIsNotAbsent(t *testing.T) {
+	cp, err := controlplane.Start(t.Context(), controlplane.Options{Manifests: manifests, NoControllerManager: true, Log: t.Output()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := cp.Stop(); err != nil {
+			t.Error(err)
+		}
+	})
+	var c clock
+	r := newReplica(t, cp, "default", c.now, nil)
+	known := newGrant(t)
+	create(t, r, known)
+	if err := cp.StopAPIServer(); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := r.Get(t.Context(), known.ID); err != nil {
+		t.Errorf("a known grant during an outage: %v", err)
+	}
+	unknown := newGrant(t)
+	if _, err := r.Get(t.Context(), unknown.ID); err == nil || errors.Is(err, store.ErrNotFound) {
+		t.Errorf("an unknown grant during an outage: %v", err)
+	}
+	if err := r.Create(t.Context(), unknown); err == nil || errors.Is(err, store.ErrExists) {
+		t.Errorf("create during an outage: %v", err)
+	}
+	if err := r.Revoke(t.Context(), known.ID, store.ReasonCodeReplayed, c.now()); err == nil || errors.Is(err, store.ErrNotFound) {
+		t.Errorf("revoke during an outage: %v", err)
+	}
+	c.ahead.Store(int64(6 * time.Minute))
+	if r.Current() {
+		t.Error("after 6 minutes without a word the watch still counts as alive")
+	}
+	if _, err := r.Get(t.Context(), known.ID); err == nil || errors.Is(err, store.ErrNotFound) {
+		t.Errorf("what the watch said 6 minutes ago is still taken for the truth: %v", err)
+	}
+	if err := cp.StartAPIServer(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "the watch is alive again", func(context.Context) (bool, error) { return r.Current(), nil })
+	if _, err := r.Get(t.Context(), known.ID); err != nil {
+		t.Error(err)
+	}
+	create(t, r, unknown)
+}
+
+// faulty breaks the first POSTs on their way to the real API server or back.
+type faulty struct {
+	http.RoundTripper
+	faults  atomic.Int64 // how many are left
+	deliver bool         // the request arrives; its answer does not
+	status  int          // answered in place of the real answer, 0 for a broken connection
+}
+
+var errBroken = errors.New("connection reset by the test")
+
+func (f *faulty) RoundTrip(r *http.Request) (*http.Response, error) {
+	if r.Method != http.MethodPost || f.faults.Add(-1) < 0 {
+		return f.RoundTripper.RoundTrip(r)
+	}
+	if !f.deliver {
+		return nil, errBroken
+	}
+	response, err := f.RoundTripper.RoundTrip(r)
+	if err != nil {
+		return nil, err
+	}
+	_, err = io.Copy(io.Discard, response.Body)
+	if err := errors.Join(err, response.Body.Close()); err != nil {
+		return nil, err
+	}
+	if f.status == 0 {
+		return nil, errBroken
+	}
+	return &http.Response{StatusCode: f.status, Header: http.Header{}, Body: http.NoBody, Request: r}, nil
+}
+
+func TestUnknownOutcomeIsDecidedByTheStoredAttempt(t *testing.T) {
+	for name, test := range map[string]struct {
+		faults  int64
+		deliver bool
+		status  int
+		writes  int64
+		created bool
+	}{
+		"the answer is lost":             {faults: 1, deliver: true, writes: 1, created: true},
+		"the answer is 500":              {faults: 1, deliver: true, status: 500, writes: 1, created: true},
+		"the answer is 504":              {faults: 1, deliver: true, status: 504, writes: 1, created: true},
+		"the request is lost":            {faults: 1, writes: 2, created: true},
+		"all requests are lost":          {faults: 10, writes: 2},
+		"the request, then both answers": {faults: 2, deliver: true, writes: 1, created: true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			f := &faulty{deliver: test.deliver, status: test.status}
+			f.faults.Store(test.faults)
+			r := newReplica(t, cluster, newNamespace(t), nil, func(next http.RoundTripper) http.RoundTripper {
+				f.RoundTripper = next
+				return f
+			})
+			err := r.Create(t.Context(), newGrant(t))
+			if (err == nil) != test.created || errors.Is(err, store.ErrExists) {
+				t.Errorf("got %v", err)
+			}
+			if n := r.writes.Load(); n != test.writes {
+				t.Errorf("%d writes, want %d", n, test.writes)
+			}
+		})
+	}
+}
+
+func TestUnknownOutcomeOfASecondAttemptIsExists(t *testing.T) {
+	namespace := newNamespace(t)
+	first := newReplica(t, cluster, namespace, nil, nil)
+	f := &faulty{deliver: true}
+	f.faults.Store(1)
+	second := newIdleReplica(t, cluster, namespace, nil, func(next http.RoundTripper) http.RoundTripper {
+		f.RoundTripper = next
+		return f
+	})
+	grant := newGrant(t)
+	create(t, first, grant)
+	if err := second.Create(t.Context(), again(t, grant)); !errors.Is(err, store.ErrExists) {
+		t.Errorf("got %v", err)
+	}
+}
+
+func TestACancelledCreateIsAnError(t *testing.T) {
+	r := newReplica(t, cluster, newNamespace(t), nil, nil)
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if err := r.Create(ctx, newGrant(t)); !errors.Is(err, context.Canceled) {
+		t.Errorf("got %v", err)
+	}
+}
