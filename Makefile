@@ -1,0 +1,61 @@
+# `make help` lists what there is.
+SHELL := /bin/bash -o pipefail
+.DEFAULT_GOAL := help
+
+# The first of the ports on 127.0.0.1 that run, demo and cluster use. Two checkouts can run side by side.
+export PORT_BASE ?= 20000
+IMAGE ?= ghcr.io/latchkey-io/latchkey:latest
+BENCH ?= .
+COUNT ?= 1
+
+LOCAL := $(CURDIR)/.local
+DEV := go run ./hack/dev
+GOLANGCI_LINT := $(LOCAL)/bin/golangci-lint
+# Go modules with code of ours.
+MODULES := . test
+
+##@ Run it here
+.PHONY: run demo cluster cluster-stop
+run: ## Everything on this machine, in the foreground until Ctrl-C: a control plane, Latchkey, the demo apps
+	@$(DEV) run
+demo: ## Walk the seven steps of the authorization code flow without a browser, and fail if any of them does
+	@$(DEV) demo
+cluster: ## Only a Kubernetes control plane, in the background
+	@$(DEV) cluster
+cluster-stop: ## End it
+	@$(DEV) cluster-stop
+
+##@ Check it
+.PHONY: test bench lint prerequisites binaries
+test: prerequisites binaries ## Every test, with the race detector, from nothing
+	@for module in $(MODULES); do (cd $$module && go test -race -timeout 20m ./...) || exit 1; done
+bench: binaries ## The benchmarks, as a table and .local/bench.json (BENCH=<pattern> COUNT=<repeats>)
+	@go run ./hack/bench -bench '$(BENCH)' -count $(COUNT) -json $(LOCAL)/bench.json
+lint: $(GOLANGCI_LINT) ## Linters, import directions, formatting, and that nothing generated is out of date
+	@hack/lint $(GOLANGCI_LINT) $(MODULES)
+prerequisites: # what tests need and Go cannot bring
+	@hack/prerequisites
+binaries: # what a control plane needs, built with progress
+	@$(DEV) binaries
+
+##@ Build it
+.PHONY: build image generate manifests clean
+build: ## The program, as bin/latchkey
+	CGO_ENABLED=0 go build -trimpath -ldflags '-s -w' -o bin/latchkey .
+image: ## The container image, with docker, podman or buildah (IMAGE=<name>)
+	@hack/image $(IMAGE)
+generate: ## Deep copies, after a change to api/
+	go tool controller-gen object paths=./api/...
+manifests: ## CustomResourceDefinitions, after a change to api/
+	go tool controller-gen crd paths=./api/... output:crd:dir=config/crd/bases
+clean: ## Remove what was built. The control plane's programs are kept; remove .local to build them anew
+	rm -rf bin $(LOCAL)/run $(LOCAL)/bench.json $(LOCAL)/screenshots $(GOLANGCI_LINT)
+
+.PHONY: help
+help: ## This list
+	@awk 'BEGIN {FS = ":.*## "} /^##@/ {printf "\n\033[1m%s\033[0m\n", substr($$0, 5)} \
+		/^[a-z-]+:.*## / {printf "  \033[36m%-14s\033[0m %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+$(GOLANGCI_LINT): hack/tools/go.mod hack/tools/go.sum
+	@echo "Building golangci-lint, once; this takes some minutes"
+	@go -C hack/tools build -o $@ github.com/golangci/golangci-lint/v2/cmd/golangci-lint
