@@ -1,0 +1,147 @@
+package main
+
+import (
+	"errors"
+	"flag"
+	"fmt"
+	"log/slog"
+	"net/netip"
+	"os"
+	"strings"
+
+	"k8s.io/client-go/rest"
+	"k8s.io/client-go/tools/clientcmd"
+)
+
+// namespaceFile is where a pod finds its own namespace.
+const namespaceFile = "/var/run/secrets/kubernetes.io/serviceaccount/namespace"
+
+// options are the flags of all commands.
+type options struct {
+	// For every process.
+	kubeconfig, namespace string
+	healthAddress         string
+	logLevel              slog.Level
+	servingSecret         string
+
+	// For the controller.
+	leaderElect     bool
+	servingDNSNames string
+
+	// For the server.
+	address, httpAddress, reviewAddress               string
+	tlsCertFile, tlsKeyFile                           string
+	reviewCertFile, reviewKeyFile, reviewClientCAFile string
+	store                                             string
+	trustedProxies                                    string
+}
+
+// parseOptions parses the flags of a command.
+func parseOptions(command string, args []string) (*options, error) {
+	o := &options{}
+	fs := flag.NewFlagSet("latchkey "+command, flag.ContinueOnError)
+	o.registerCommon(fs, command)
+	if command != "server" {
+		o.registerController(fs)
+	}
+	if command != "controller" {
+		o.registerServer(fs)
+	}
+	if err := fs.Parse(args); err != nil {
+		if errors.Is(err, flag.ErrHelp) {
+			return nil, err
+		}
+		return nil, errUsage // the flag package has printed what is wrong
+	}
+	if fs.NArg() > 0 {
+		fmt.Fprintf(os.Stderr, "latchkey %s: unexpected argument %q\n", command, fs.Arg(0))
+		return nil, errUsage
+	}
+	return o, o.validate()
+}
+
+func (o *options) registerCommon(fs *flag.FlagSet, command string) {
+	health := ":8081"
+	if command == "controller" {
+		health = ":8082"
+	}
+	fs.StringVar(&o.kubeconfig, "kubeconfig", "", "kubeconfig `file`; the pod's own ServiceAccount when empty")
+	fs.StringVar(&o.namespace, "namespace", defaultNamespace(), "`namespace` of the operator: keys, grants and users' passwords are there")
+	fs.StringVar(&o.healthAddress, "health-bind-address", health, "`address` of /healthz, /readyz and /metrics (plain http)")
+	fs.TextVar(&o.logLevel, "log-level", slog.LevelInfo, "least `level` that is logged: DEBUG, INFO, WARN or ERROR")
+	fs.StringVar(&o.servingSecret, "serving-secret", "latchkey-serving-cert", "kubernetes.io/tls `Secret` with the serving certificate, in the operator's namespace")
+}
+
+func (o *options) registerController(fs *flag.FlagSet) {
+	fs.BoolVar(&o.leaderElect, "leader-elect", true, "let one of several controllers act at a time")
+	fs.StringVar(&o.servingDNSNames, "serving-dns-names", "", "comma-separated host `names` for the serving certificate, beside those of the issuers")
+}
+
+func (o *options) registerServer(fs *flag.FlagSet) {
+	fs.StringVar(&o.address, "bind-address", ":8443", "`address` of the https listener for browsers and clients")
+	fs.StringVar(&o.httpAddress, "http-bind-address", "", "`address` of a plain http listener, for http issuers on loopback hosts or behind a proxy that ends TLS; none when empty")
+	fs.StringVar(&o.reviewAddress, "review-bind-address", ":9443", "`address` of the https listener for TokenReviews")
+	fs.StringVar(&o.tlsCertFile, "tls-cert-file", "", "PEM `file` with the serving certificate, instead of the Secret; read again when it changes")
+	fs.StringVar(&o.tlsKeyFile, "tls-key-file", "", "PEM `file` with its key")
+	fs.StringVar(&o.reviewCertFile, "review-tls-cert-file", "", "PEM `file` with the certificate of the review listener; the serving certificate when empty")
+	fs.StringVar(&o.reviewKeyFile, "review-tls-key-file", "", "PEM `file` with its key")
+	fs.StringVar(&o.reviewClientCAFile, "review-client-ca-file", "", "PEM `file` with the CA of kube-apiserver's client certificate; without it reviewers are ServiceAccounts only")
+	fs.StringVar(&o.store, "store", "kubernetes", "where grants are kept: `kubernetes`, or memory (one replica, lost on restart)")
+	fs.StringVar(&o.trustedProxies, "trusted-proxies", "", "comma-separated `CIDRs` of proxies whose X-Forwarded-For is believed")
+}
+
+func (o *options) validate() error {
+	if (o.tlsCertFile == "") != (o.tlsKeyFile == "") {
+		return errors.New("--tls-cert-file and --tls-key-file go together")
+	}
+	if (o.reviewCertFile == "") != (o.reviewKeyFile == "") {
+		return errors.New("--review-tls-cert-file and --review-tls-key-file go together")
+	}
+	if o.store != "" && o.store != "kubernetes" && o.store != "memory" {
+		return fmt.Errorf("--store=%s: must be kubernetes or memory", o.store)
+	}
+	_, err := o.proxies()
+	return err
+}
+
+func (o *options) proxies() ([]netip.Prefix, error) {
+	var out []netip.Prefix
+	for _, s := range splitList(o.trustedProxies) {
+		p, err := netip.ParsePrefix(s)
+		if err != nil {
+			return nil, fmt.Errorf("--trusted-proxies: %q is not a CIDR such as 10.0.0.0/8", s)
+		}
+		out = append(out, p)
+	}
+	return out, nil
+}
+
+// restConfig says how kube-apiserver is reached. API priority and fairness on its side replaces client-side limits.
+func (o *options) restConfig() (*rest.Config, error) {
+	var (
+		config *rest.Config
+		err    error
+	)
+	if o.kubeconfig != "" {
+		config, err = clientcmd.BuildConfigFromFlags("", o.kubeconfig)
+	} else if config, err = rest.InClusterConfig(); errors.Is(err, rest.ErrNotInCluster) {
+		err = errors.New("not in a cluster: say with --kubeconfig how to reach one")
+	}
+	if err != nil {
+		return nil, err
+	}
+	config.QPS = -1
+	config.UserAgent = "latchkey/" + version()
+	return config, nil
+}
+
+func splitList(s string) []string {
+	return strings.FieldsFunc(s, func(r rune) bool { return r == ',' || r == ' ' })
+}
+
+func defaultNamespace() string {
+	if b, err := os.ReadFile(namespaceFile); err == nil && len(b) > 0 {
+		return strings.TrimSpace(string(b))
+	}
+	return "latchkey-system"
+}
