@@ -56,7 +56,10 @@ func chooseTarget(requested []string, code *token.Code, ask *registry.Ask) (*reg
 	case len(code.Resources) == 0:
 		return nil, nil
 	}
-	wanted := append(requested, code.Resources...)[0]
+	wanted := code.Resources[0]
+	if len(requested) == 1 {
+		wanted = requested[0]
+	}
 	i := slices.IndexFunc(ask.Targets, func(t registry.Target) bool { return t.Resource.Identifier == wanted })
 	if i < 0 {
 		return nil, oauth.Errorf(oauth.InvalidGrant, "nothing of what was granted at the resource is allowed any more")

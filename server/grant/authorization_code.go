@@ -50,6 +50,7 @@ func (h *Handler) authorizationCode(ctx context.Context, req *request) (*respons
 	}
 	// 6. What will be issued, and that there are keys to sign it.
 	issue := newIssue(req, code, user, ask, target)
+	req.audit = append(req.audit, slog.String("scope", oauth.JoinScope(issue.access.Scopes)), slog.String("jti", issue.access.ID))
 	if err := issue.checkSigners(); err != nil {
 		return nil, err
 	}

@@ -6,6 +6,7 @@ import (
 	"context"
 	"log/slog"
 	"net/http"
+	"net/netip"
 	"net/url"
 	"slices"
 	"time"
@@ -22,6 +23,8 @@ type Handler struct {
 	Now    func() time.Time
 	// Logger takes the audit events token_issued, token_refused and grant_revoked.
 	Logger *slog.Logger
+	// Source tells the audit where a request comes from; the peer's address when nil.
+	Source func(*http.Request) netip.Addr
 }
 
 // request is a token request whose client has proven itself, with what becomes known of it on its way.
@@ -43,12 +46,8 @@ type response struct {
 	IDToken     string `json:"id_token,omitempty"`
 }
 
-// Serve answers a token request. Its errors are for oauth.WriteError. Scripts of any origin may call it: it rests on no
-// cookie.
+// Serve answers a token request. Its errors are for oauth.WriteError.
 func (h *Handler) Serve(w http.ResponseWriter, r *http.Request, iss *registry.Issuer) error {
-	if oauth.AllowAnyOrigin(w, r, http.MethodPost) {
-		return nil
-	}
 	req := &request{iss: iss, now: h.Now()}
 	answer, err := h.answer(r, req)
 	h.audit(r, req, err)
@@ -93,7 +92,7 @@ func (h *Handler) grantType(name string, client *registry.Client) (func(context.
 
 // audit tells what became of the request.
 func (h *Handler) audit(r *http.Request, req *request, err error) {
-	attrs := []slog.Attr{slog.String("event", "token_issued"), slog.String("issuer", req.iss.URL), slog.String("source", r.RemoteAddr)}
+	attrs := []slog.Attr{slog.String("event", "token_issued"), slog.String("issuer", req.iss.URL), slog.String("source", h.source(r))}
 	level := slog.LevelInfo
 	if err != nil {
 		e := oauth.AsError(err)
@@ -107,4 +106,11 @@ func (h *Handler) audit(r *http.Request, req *request, err error) {
 		attrs = append(attrs, slog.String("client_id", req.client.ID))
 	}
 	h.Logger.LogAttrs(r.Context(), level, "audit", append(attrs, req.audit...)...)
+}
+
+func (h *Handler) source(r *http.Request) string {
+	if h.Source == nil {
+		return r.RemoteAddr
+	}
+	return h.Source(r).String()
 }

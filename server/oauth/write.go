@@ -46,7 +46,6 @@ func WriteError(w http.ResponseWriter, e *Error) error {
 	if e.Code == InvalidClient {
 		w.Header().Set("WWW-Authenticate", `Basic realm="token", charset="UTF-8"`)
 	}
-	retryAfter(w.Header(), e)
 	return WriteJSON(w, e.Code.Status(), errorBody{Error: e.Code, Description: PrintableASCII(e.Description)})
 }
 
@@ -60,15 +59,7 @@ func WriteBearerError(w http.ResponseWriter, e *Error, tokenPresent bool) error 
 	if s := e.Code.Status(); s == http.StatusUnauthorized || s == http.StatusForbidden || s == http.StatusBadRequest {
 		w.Header().Set("WWW-Authenticate", challenge)
 	}
-	retryAfter(w.Header(), e)
 	return WriteJSON(w, e.Code.Status(), errorBody{Error: e.Code, Description: PrintableASCII(e.Description)})
-}
-
-// retryAfter says when to try again what failed for a moment only (RFC 9110 section 10.2.3).
-func retryAfter(h http.Header, e *Error) {
-	if e.Code == TemporarilyUnavailable {
-		h.Set("Retry-After", "1")
-	}
 }
 
 // PrintableASCII replaces what an error_description must not hold (RFC 6749 section 5.2: %x20-21 / %x23-5B / %x5D-7E).
