@@ -1,0 +1,135 @@
+// Package authorize is the authorization endpoint (RFC 6749 section 3.1): where an authorization request comes in, where
+// each page leads back to, and where it leaves again, with a code or an error.
+package authorize
+
+import (
+	"context"
+	"log/slog"
+	"net/http"
+	"net/url"
+	"time"
+
+	"github.com/latchkey-io/latchkey/server/interaction"
+	"github.com/latchkey-io/latchkey/server/oauth"
+	"github.com/latchkey-io/latchkey/server/registry"
+	"github.com/latchkey-io/latchkey/server/session"
+	"github.com/latchkey-io/latchkey/server/token"
+	"github.com/latchkey-io/latchkey/server/ui"
+)
+
+// Config is what a Handler needs. All of it is required.
+type Config struct {
+	// Pages are for what must not be redirected.
+	Pages *ui.Pages
+	Now   func() time.Time
+	// Logger takes the audit events code_issued and code_refused.
+	Logger *slog.Logger
+}
+
+// Handler serves /authorize.
+type Handler struct{ Config }
+
+// New makes a Handler.
+func New(c Config) *Handler { return &Handler{c} }
+
+// Serve takes one step with an authorization request. Nothing is stored by it but cookies in the browser. An error it
+// returns belongs on a page.
+func (h *Handler) Serve(w http.ResponseWriter, r *http.Request, iss *registry.Issuer) error {
+	if r.Method == http.MethodPost {
+		return turnToGet(w, r, iss)
+	}
+	now := h.Now()
+	browser := session.Load(r, iss, now)
+	req, err := request(r, iss, browser, now)
+	if err != nil {
+		return interaction.ShowStale(w, h.Pages, iss, err)
+	}
+	v := &visit{Request: req, iss: iss, browser: browser, now: now}
+	if err := req.Validate(); err != nil {
+		h.refuse(r.Context(), w, v, err)
+		return nil
+	}
+	verdict, refusal := next(req, browser.Session)
+	if refusal != nil {
+		h.refuse(r.Context(), w, v, refusal)
+		return nil
+	}
+	switch verdict.action {
+	case issueCode:
+		return h.issue(r.Context(), w, v, verdict.granted)
+	case askToConsent:
+		return v.goOn(w, interaction.Consent)
+	}
+	v.browser = session.Ensure(w, iss, browser)
+	return v.goOn(w, interaction.Login)
+}
+
+// visit is a browser's visit with an authorization request.
+type visit struct {
+	*interaction.Request
+	iss     *registry.Issuer
+	browser session.Browser
+	now     time.Time
+}
+
+// turnToGet repeats a posted request as a GET: the session cookie, which is SameSite=Lax, does not come with a form that
+// another site posts, but it does with the redirect.
+func turnToGet(w http.ResponseWriter, r *http.Request, iss *registry.Issuer) error {
+	params, err := interaction.Parse(r)
+	if err != nil {
+		return err
+	}
+	interaction.Redirect(w, iss.Endpoint("/authorize")+"?"+params.Encode())
+	return nil
+}
+
+// request is a new request, or the one that the browser carries back from a page.
+func request(r *http.Request, iss *registry.Issuer, browser session.Browser, now time.Time) (*interaction.Request, error) {
+	if interaction.Carried(r) {
+		return interaction.Open(r, iss, interaction.Authorize, browser, now)
+	}
+	params, err := interaction.Parse(r)
+	if err != nil {
+		return nil, err
+	}
+	return interaction.Identify(iss, params, now)
+}
+
+// goOn sends the browser to the next page.
+func (v *visit) goOn(w http.ResponseWriter, step interaction.Step) error {
+	location, err := v.URL(v.iss, step, v.browser, v.now)
+	if err != nil {
+		return err
+	}
+	interaction.Redirect(w, location)
+	return nil
+}
+
+// issue sends the client its code. Nothing is written: the code is all that there is, until it is redeemed.
+func (h *Handler) issue(ctx context.Context, w http.ResponseWriter, v *visit, granted *registry.Ask) error {
+	client, s := v.Client, v.browser.Session
+	code := &token.Code{
+		ID:       token.NewID(),
+		ClientID: client.ID, ClientUID: client.UID, RedirectURI: v.RedirectURI, Challenge: v.Challenge,
+		User: s.User.Name, UserUID: s.User.UID, SessionID: s.ID, CredentialVersion: s.User.CredentialVersion, AuthTime: s.AuthTime,
+		Scopes: granted.Scopes(), Resources: granted.Resources(), Nonce: v.Nonce,
+	}
+	sealed, err := code.Seal(v.iss, v.now)
+	if err != nil {
+		return err
+	}
+	h.Logger.LogAttrs(ctx, slog.LevelInfo, "audit", v.Audit(v.iss, "code_issued",
+		slog.String("user", s.User.Name), slog.String("grant", code.ID), slog.String("scope", oauth.JoinScope(code.Scopes)))...)
+	respond(w, v, url.Values{"code": {sealed}})
+	return nil
+}
+
+// refuse tells the client that it gets no code.
+func (h *Handler) refuse(ctx context.Context, w http.ResponseWriter, v *visit, e *oauth.Error) {
+	attrs := []slog.Attr{slog.String("error", string(e.Code)), slog.String("reason", e.Description)}
+	if v.browser.Session != nil {
+		attrs = append(attrs, slog.String("user", v.browser.Session.User.Name))
+	}
+	h.Logger.LogAttrs(ctx, slog.LevelInfo, "audit", v.Audit(v.iss, "code_refused", attrs...)...)
+	respondError(w, v, e)
+}

@@ -1,0 +1,167 @@
+// Package login is the page on which users of the cluster sign in with a password.
+package login
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net/http"
+	"net/netip"
+	"strings"
+	"time"
+
+	"github.com/latchkey-io/latchkey/server/interaction"
+	"github.com/latchkey-io/latchkey/server/login/password"
+	"github.com/latchkey-io/latchkey/server/login/throttle"
+	"github.com/latchkey-io/latchkey/server/oauth"
+	"github.com/latchkey-io/latchkey/server/registry"
+	"github.com/latchkey-io/latchkey/server/session"
+	"github.com/latchkey-io/latchkey/server/ui"
+)
+
+// busyRetry is when to come back after too many passwords were waiting to be verified.
+const busyRetry = 2 * time.Second
+
+// Config is what a Handler needs. All of it is required.
+type Config struct {
+	Pages *ui.Pages
+	Now   func() time.Time
+	// Logger takes the audit event sign_in, and failures.
+	Logger *slog.Logger
+	// Source says where a request comes from, for the limits on guessing.
+	Source func(*http.Request) netip.Addr
+}
+
+// Handler serves /login.
+type Handler struct {
+	Config
+	verifier *password.Verifier
+	limiter  *throttle.Limiter
+}
+
+// New makes a Handler.
+func New(c Config) *Handler {
+	return &Handler{Config: c, verifier: password.NewVerifier(), limiter: throttle.New(c.Now)}
+}
+
+// visit is a browser's visit to the page with a valid request.
+type visit struct {
+	*interaction.Request
+	iss     *registry.Issuer
+	browser session.Browser
+	now     time.Time
+}
+
+// Serve shows the page, or takes what was filled in. It only ever leads back to /authorize. An error it returns belongs on
+// a page.
+func (h *Handler) Serve(w http.ResponseWriter, r *http.Request, iss *registry.Issuer) error {
+	v := &visit{iss: iss, now: h.Now()}
+	v.browser = session.Load(r, iss, v.now)
+	var err error
+	v.Request, err = interaction.Open(r, iss, interaction.Login, v.browser, v.now)
+	var stale *interaction.StaleError
+	switch {
+	case errors.As(err, &stale) && r.Method != http.MethodPost && v.browser.Session != nil && stale.RestartURL != "":
+		// Signed in meanwhile, in another tab or before the "back" button: no need to say so.
+		interaction.Redirect(w, stale.RestartURL)
+		return nil
+	case err != nil:
+		return interaction.ShowStale(w, h.Pages, iss, err)
+	}
+	if v.Validate() != nil { // not valid any more: /authorize will say what is wrong to whom it concerns
+		interaction.Redirect(w, v.RestartURL(iss))
+		return nil
+	}
+	if r.Method == http.MethodPost {
+		return h.signIn(w, r, v)
+	}
+	return h.show(w, r, v, http.StatusOK, ui.LoginPage{Username: v.LoginHint()})
+}
+
+// show writes the page, again after an attempt; page holds what differs from one time to the other.
+func (h *Handler) show(w http.ResponseWriter, r *http.Request, v *visit, status int, page ui.LoginPage) error {
+	chrome, err := v.Chrome(v.iss)
+	if err != nil {
+		return err
+	}
+	page.Chrome = chrome
+	page.Action = v.iss.Endpoint("/login") + "?" + r.URL.RawQuery // the seal that has just been opened
+	page.ClientName, page.ClientHost = v.Client.DisplayName, ui.RedirectHost(v.RedirectURI)
+	return h.Pages.Login(w, status, page)
+}
+
+// signIn takes a username and a password.
+func (h *Handler) signIn(w http.ResponseWriter, r *http.Request, v *visit) error {
+	form, err := oauth.ParseBody(r)
+	if err != nil {
+		return err
+	}
+	username := strings.TrimSpace(form.Get("username")) // keyboards of phones add a blank
+	secret := form.Get("password")
+	if username == "" || secret == "" {
+		return h.show(w, r, v, http.StatusUnprocessableEntity, ui.LoginPage{Username: username, Problem: ui.ProblemMissing})
+	}
+	attempt := throttle.Attempt{Issuer: v.iss.URL, Username: username, Source: h.Source(r)}
+	if retry, ok := h.limiter.Allow(attempt); !ok {
+		h.audit(r.Context(), v, attempt, "throttled")
+		return h.show(w, r, v, http.StatusTooManyRequests, ui.LoginPage{Username: username, Problem: ui.ProblemThrottled, RetryAfter: retry})
+	}
+	user, err := h.authenticate(r.Context(), v.iss, username, secret)
+	switch {
+	case errors.Is(err, password.ErrTooBusy):
+		h.limiter.Release(attempt)
+		return h.show(w, r, v, http.StatusServiceUnavailable, ui.LoginPage{Username: username, Problem: ui.ProblemBusy, RetryAfter: busyRetry})
+	case err != nil:
+		h.limiter.Release(attempt)
+		return err
+	case user == nil:
+		h.audit(r.Context(), v, attempt, "failed")
+		return h.show(w, r, v, http.StatusUnprocessableEntity, ui.LoginPage{Username: username, Problem: ui.ProblemCredentials})
+	}
+	h.limiter.Success(attempt)
+	return h.admit(w, r, v, attempt, user)
+}
+
+// authenticate returns the user with that name and password, nil when there is none. For a user who is not there it does
+// the same work. A hash that can't be used is told to the log alone: the page must not tell that the user exists.
+func (h *Handler) authenticate(ctx context.Context, iss *registry.Issuer, username, secret string) (*registry.User, error) {
+	user, ok := iss.Users.Get(username)
+	if !ok {
+		user = &registry.User{Name: username}
+	}
+	match, err := h.verifier.Verify(ctx, username, user.PasswordHash, secret)
+	switch {
+	case errors.Is(err, password.ErrTooBusy) || ctx.Err() != nil:
+		return nil, err
+	case err != nil:
+		h.Logger.Error("a password could not be verified", "issuer", iss.URL, "error", err)
+		return nil, nil
+	case !match || !ok:
+		return nil, nil
+	}
+	return user, nil
+}
+
+// admit gives the browser a new session and leads it back.
+func (h *Handler) admit(w http.ResponseWriter, r *http.Request, v *visit, attempt throttle.Attempt, user *registry.User) error {
+	browser, err := session.SignIn(w, v.iss, user, v.now)
+	if err != nil {
+		return err
+	}
+	location, err := v.URL(v.iss, interaction.Authorize, browser, v.now)
+	if err != nil {
+		return err
+	}
+	h.audit(r.Context(), v, attempt, "ok")
+	interaction.Redirect(w, location)
+	return nil
+}
+
+// audit tells of an attempt. A name that is nobody's is left out: people type their password there.
+func (h *Handler) audit(ctx context.Context, v *visit, attempt throttle.Attempt, result string) {
+	attrs := []slog.Attr{slog.String("result", result), slog.String("source", attempt.Source.String())}
+	if user, ok := v.iss.Users.Get(attempt.Username); ok {
+		attrs = append(attrs, slog.String("user", user.Name))
+	}
+	h.Logger.LogAttrs(ctx, slog.LevelInfo, "audit", v.Audit(v.iss, "sign_in", attrs...)...)
+}
