@@ -1,0 +1,118 @@
+package ui
+
+import (
+	"strconv"
+	"time"
+
+	"github.com/latchkey-io/latchkey/server/oauth"
+)
+
+// Problems that a sign-in page can show.
+const (
+	ProblemCredentials = "The username or the password is not right. Check both and try again."
+	ProblemThrottled   = "There were too many attempts to sign in. Wait a little, then try again."
+	ProblemBusy        = "Many people are signing in at this moment. Try again in a few seconds."
+	ProblemMissing     = "Enter your username and your password."
+)
+
+// Chrome is what every page has in common.
+type Chrome struct {
+	// IssuerName is what the page calls the authorization server.
+	IssuerName string
+	// IssuerHost is the host that a browser's address bar shows; the line that names it is left out when empty.
+	IssuerHost string
+	// BasePath is the issuer's path: "" or "/" and more, without a trailing slash.
+	BasePath string
+	// FormOrigins are CSP sources beside 'self' to which a form's submission may be redirected; see FormOrigin.
+	FormOrigins []string
+}
+
+// LoginPage asks for a username and a password. The form posts the fields `username` and `password` to Action.
+type LoginPage struct {
+	Chrome
+	// Action is the URL that the form posts to.
+	Action string
+	// ClientName and ClientHost tell to whom the user is about to sign in; see RedirectHost.
+	ClientName, ClientHost string
+	// Username is filled in already.
+	Username string
+	// Problem is the reason why the page is shown again: one of the Problem texts, or empty.
+	Problem string
+	// RetryAfter, when positive, is sent in the header of that name.
+	RetryAfter time.Duration
+}
+
+// MaxUsername is the length in characters that the sign-in form takes.
+func (LoginPage) MaxUsername() int { return 256 }
+
+// MaxPassword is the length in characters that the sign-in form takes.
+func (LoginPage) MaxPassword() int { return 1024 }
+
+// ConsentPage asks whether a client may have what it asks for. The form posts `decision` to Action: `allow` or `deny`.
+type ConsentPage struct {
+	Chrome
+	// Action is the URL that the form posts to.
+	Action string
+	// ClientName is the client's display name, ClientID its client_id.
+	ClientName, ClientID string
+	// RedirectHost is where the user is sent afterwards; see RedirectHost.
+	RedirectHost string
+	// UserName is the signed-in user's name, UserDisplayName the full name or empty.
+	UserName, UserDisplayName string
+	// Identity are the identity scopes asked for; see IdentityScope.
+	Identity []ScopeLine
+	// Resources are the resource servers at which scopes are asked for.
+	Resources []ConsentResource
+	// SwitchUserURL leads to a sign-in as somebody else; no link when empty.
+	SwitchUserURL string
+}
+
+// ConsentResource is a resource server with the scopes asked for there.
+type ConsentResource struct {
+	// Name is its display name, Identifier the audience of its tokens.
+	Name, Identifier string
+	Scopes           []ScopeLine
+}
+
+// ScopeLine is a scope and what it means, in the words of its owner.
+type ScopeLine struct{ Name, Description string }
+
+// IdentityScope says what an identity scope discloses.
+func IdentityScope(name string) ScopeLine {
+	description := map[string]string{
+		oauth.ScopeOpenID:  "Know that it is you, by an identifier of your account",
+		oauth.ScopeProfile: "See your name and username",
+		oauth.ScopeEmail:   "See your email address",
+		oauth.ScopeGroups:  "See the groups that you belong to",
+	}[name]
+	return ScopeLine{Name: name, Description: description}
+}
+
+// ErrorPage tells of a failure. The element with the id `error-code` holds Code.
+type ErrorPage struct {
+	Chrome
+	// Code is the OAuth error code; server_error when empty.
+	Code string
+	// Title replaces the heading that goes with the code.
+	Title string
+	// Description is the detail for the people who run the client: the description of an oauth.Error.
+	Description string
+	// RestartURL is where the user can begin again; no link when empty.
+	RestartURL string
+	// RetryAfter, when positive, is sent in the header of that name, and the page tells it.
+	RetryAfter time.Duration
+}
+
+// Wait is RetryAfter in words.
+func (e ErrorPage) Wait() string {
+	s := seconds(e.RetryAfter)
+	switch {
+	case s <= 0:
+		return ""
+	case s == 1:
+		return "1 second"
+	case s < 120:
+		return strconv.Itoa(s) + " seconds"
+	}
+	return strconv.Itoa((s+59)/60) + " minutes"
+}

@@ -1,0 +1,92 @@
+// Package ui renders the pages that people see: sign-in, consent and errors, with their stylesheet and images. Pages work
+// without JavaScript (there is none), hold no inline style, and are written only once they are complete.
+package ui
+
+import (
+	"bytes"
+	"embed"
+	"fmt"
+	"html/template"
+	"math"
+	"net/http"
+	"strconv"
+	"time"
+)
+
+//go:embed templates/*.html
+var templates embed.FS
+
+// Pages are the parsed templates and the assets that they refer to. They are safe for concurrent use.
+type Pages struct {
+	login, consent, failure *template.Template
+	assets                  *Assets
+}
+
+// New parses the templates; a template that does not parse, or that names an asset there isn't, is an error.
+func New() (*Pages, error) {
+	assets, err := newAssets()
+	if err != nil {
+		return nil, err
+	}
+	p := &Pages{assets: assets}
+	for name, page := range map[string]**template.Template{
+		"login.html":   &p.login,
+		"consent.html": &p.consent,
+		"error.html":   &p.failure,
+	} {
+		if *page, err = parse(name, assets); err != nil {
+			return nil, fmt.Errorf("ui: %w", err)
+		}
+	}
+	return p, nil
+}
+
+// parse reads one page together with the layout that frames it.
+func parse(name string, assets *Assets) (*template.Template, error) {
+	funcs := template.FuncMap{"asset": assets.url, "text": plain}
+	return template.New("layout.html").Option("missingkey=error").Funcs(funcs).
+		ParseFS(templates, "templates/layout.html", "templates/"+name)
+}
+
+// Assets serves what the pages refer to.
+func (p *Pages) Assets() *Assets { return p.assets }
+
+// Login writes the sign-in page.
+func (p *Pages) Login(w http.ResponseWriter, status int, v LoginPage) error {
+	return render(w, p.login, status, v.Chrome, v.RetryAfter, v)
+}
+
+// Consent writes the page on which a user allows or denies what a client asks for.
+func (p *Pages) Consent(w http.ResponseWriter, status int, v ConsentPage) error {
+	return render(w, p.consent, status, v.Chrome, 0, v)
+}
+
+// Error writes a page for a failure that is not told to a client by a redirect. Where v has no title, one is chosen by
+// its code.
+func (p *Pages) Error(w http.ResponseWriter, status int, v ErrorPage) error {
+	return render(w, p.failure, status, v.Chrome, v.RetryAfter, v.explained())
+}
+
+// render executes the whole template before the first byte is sent, so that a page is either complete or not there.
+func render(w http.ResponseWriter, t *template.Template, status int, c Chrome, retry time.Duration, v any) error {
+	policy, err := c.contentSecurityPolicy()
+	if err != nil {
+		return err
+	}
+	var page bytes.Buffer
+	if err := t.Execute(&page, v); err != nil {
+		return fmt.Errorf("ui: %w", err)
+	}
+	h := w.Header()
+	setPageHeaders(h, policy)
+	h.Set("Content-Length", strconv.Itoa(page.Len()))
+	if retry > 0 {
+		h.Set("Retry-After", strconv.Itoa(seconds(retry)))
+	}
+	w.WriteHeader(status)
+	_, err = w.Write(page.Bytes())
+	return err
+}
+
+// seconds rounds up: who comes back in that time isn't sent away again.
+func seconds(d time.Duration) int { return int(math.Ceil(d.Seconds())) }
