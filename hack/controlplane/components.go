@@ -29,7 +29,7 @@ func (cp *ControlPlane) startEtcd(ctx context.Context) (err error) {
 	client, peer := "http://"+loopback(cp.Ports.Etcd), "http://"+loopback(cp.Ports.EtcdPeer)
 	cp.etcd, err = cp.run(ctx, "etcd", cp.Assets.Etcd, http.DefaultClient, client+"/health",
 		"--name=local",
-		"--data-dir="+filepath.Join(cp.Dir, "etcd"),
+		"--data-dir="+cp.etcdDir(),
 		"--listen-client-urls="+client,
 		"--advertise-client-urls="+client,
 		"--listen-peer-urls="+peer,

@@ -20,7 +20,7 @@ const Issuer = "https://kubernetes.default.svc.cluster.local"
 
 // Options describe a control plane. The zero value is a good one.
 type Options struct {
-	// Dir holds all state and logs and must be empty or absent. When it is not set, a temporary directory is made and
+	// Dir holds all state and logs and must not hold those of another control plane. When it is not set, a temporary directory is made and
 	// removed again by Stop.
 	Dir string
 	// Assets are the programs. When nil, Binaries finds or builds them.
@@ -131,8 +131,11 @@ func (cp *ControlPlane) prepare() (err error) {
 	if cp.Dir, err = filepath.Abs(cp.Dir); err != nil {
 		return err
 	}
-	if err := os.MkdirAll(cp.Dir, 0o700); err != nil {
+	if err := os.MkdirAll(cp.etcdDir(), 0o700); err != nil {
 		return err
+	}
+	if entries, err := os.ReadDir(cp.etcdDir()); err != nil || len(entries) > 0 {
+		return errors.Join(err, fmt.Errorf("%s holds the state of another control plane", cp.Dir))
 	}
 	if err := cp.Ports.fill(); err != nil {
 		return err
@@ -154,6 +157,8 @@ func (cp *ControlPlane) prepare() (err error) {
 	cp.config.QPS = -1 // no client-side limit: the API server is ours alone
 	return nil
 }
+
+func (cp *ControlPlane) etcdDir() string { return filepath.Join(cp.Dir, "etcd") }
 
 // URL is where the API server listens.
 func (cp *ControlPlane) URL() string { return "https://" + loopback(cp.Ports.APIServer) }

@@ -9,7 +9,9 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"syscall"
 	"testing"
+	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
@@ -109,8 +111,28 @@ func TestAFailedStartShowsTheLog(t *testing.T) {
 	}
 }
 
+func TestTheDeathOfAComponentIsReported(t *testing.T) {
+	cp := startOwn(t, controlplane.Options{NoControllerManager: true})
+	if _, err := controlplane.Start(t.Context(), controlplane.Options{Dir: cp.Dir}); err == nil || !strings.Contains(err.Error(), "another control plane") {
+		t.Errorf("started in a directory in use: %v", err)
+	}
+	for _, pid := range processesMentioning(t, "--data-dir="+cp.Dir) {
+		if err := syscall.Kill(pid, syscall.SIGKILL); err != nil {
+			t.Fatal(err)
+		}
+	}
+	select {
+	case err := <-cp.Failed():
+		if !strings.Contains(err.Error(), "etcd ended unexpectedly (signal: killed)") {
+			t.Errorf("got %v", err)
+		}
+	case <-time.After(time.Minute):
+		t.Error("nothing was reported")
+	}
+}
+
 // processesMentioning finds processes by their command lines.
-func processesMentioning(t *testing.T, text string) (found []string) {
+func processesMentioning(t *testing.T, text string) (found []int) {
 	t.Helper()
 	files, err := filepath.Glob("/proc/[0-9]*/cmdline")
 	if err != nil {
@@ -118,9 +140,14 @@ func processesMentioning(t *testing.T, text string) (found []string) {
 	}
 	for _, file := range files {
 		line, err := os.ReadFile(file)
-		if err == nil && strings.Contains(string(line), text) && !strings.Contains(file, "/"+strconv.Itoa(os.Getpid())+"/") {
-			found = append(found, file)
+		if err != nil || !strings.Contains(string(line), text) {
+			continue // also a process that has ended in the meantime
 		}
+		pid, err := strconv.Atoi(filepath.Base(filepath.Dir(file)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		found = append(found, pid)
 	}
 	return found
 }
