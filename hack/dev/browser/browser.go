@@ -11,6 +11,7 @@ import (
 	"net/http/cookiejar"
 	"net/url"
 	"strings"
+	"time"
 
 	"golang.org/x/net/html"
 )
@@ -31,6 +32,7 @@ func New(transport http.RoundTripper) (*Browser, error) {
 		client: http.Client{
 			Jar:           jar,
 			Transport:     transport,
+			Timeout:       30 * time.Second,
 			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 		},
 		header: http.Header{"Accept": {"text/html,application/xhtml+xml,*/*;q=0.8"}},
@@ -50,7 +52,8 @@ type Page struct {
 	// Body is the whole content.
 	Body []byte
 
-	document *html.Node
+	document   *html.Node
+	noReferrer bool
 }
 
 // maxBody is larger than any page or image of the demo.
@@ -81,11 +84,7 @@ func (b *Browser) Submit(ctx context.Context, form *Form, button string, fields 
 		return nil, err
 	}
 	request.Header.Set("Content-Type", "application/x-www-form-urlencoded")
-	request.Header.Set("Origin", form.page.Scheme+"://"+form.page.Host)
-	request.Header.Set("Referer", form.page.String())
-	if form.page.Host == form.Action.Host {
-		request.Header.Set("Sec-Fetch-Site", "same-origin")
-	}
+	form.identify(request.Header)
 	return b.do(request)
 }
 
@@ -102,6 +101,7 @@ func (b *Browser) do(request *http.Request) (*Page, error) {
 		return nil, err
 	}
 	page := &Page{URL: request.URL, Status: response.StatusCode, ContentType: response.Header.Get("Content-Type"), Body: body}
+	page.noReferrer = response.Header.Get("Referrer-Policy") == "no-referrer"
 	if err := page.read(response); err != nil {
 		return nil, fmt.Errorf("%s: %w", request.URL.Redacted(), err)
 	}

@@ -17,7 +17,7 @@ type Form struct {
 	// Action is where it is sent to.
 	Action *url.URL
 
-	page   *url.URL
+	page   *Page
 	fields url.Values           // filled in by the page
 	button map[string][2]string // by id: name and value, which are sent with a click
 }
@@ -71,7 +71,7 @@ func (p *Page) Form(button string) (*Form, error) {
 		return nil, err
 	}
 	form := &Form{
-		Method: strings.ToUpper(attribute(node, "method")), Action: action, page: p.URL,
+		Method: strings.ToUpper(attribute(node, "method")), Action: action, page: p,
 		fields: url.Values{}, button: map[string][2]string{},
 	}
 	if form.Method == "" {
@@ -96,6 +96,22 @@ func (f *Form) add(n *html.Node) {
 		}
 	default:
 		f.fields.Add(name, value)
+	}
+}
+
+// identify sets what tells a server which page a form was sent from. A page may forbid it, and its origin is then "null".
+func (f *Form) identify(header http.Header) {
+	from := f.page.URL
+	if f.page.noReferrer {
+		header.Set("Origin", "null")
+	} else {
+		header.Set("Origin", from.Scheme+"://"+from.Host)
+		header.Set("Referer", from.String())
+	}
+	if from.Host == f.Action.Host {
+		header.Set("Sec-Fetch-Site", "same-origin")
+	} else {
+		header.Set("Sec-Fetch-Site", "cross-site")
 	}
 }
 
