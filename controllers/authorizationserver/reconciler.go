@@ -1,0 +1,116 @@
+// Package authorizationserver keeps the keys of every AuthorizationServer and says in status how it stands.
+package authorizationserver
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/tools/events"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/builder"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/handler"
+	"sigs.k8s.io/controller-runtime/pkg/predicate"
+
+	"github.com/latchkey-io/latchkey/api/v1alpha1"
+	"github.com/latchkey-io/latchkey/controllers/compile"
+	"github.com/latchkey-io/latchkey/controllers/status"
+	"github.com/latchkey-io/latchkey/server/keys"
+)
+
+// Reconciler keeps the keys and the status of AuthorizationServers.
+type Reconciler struct {
+	// Client reads from the cache and writes.
+	Client client.Client
+	// Live reads past the cache: whether there are keys already must not be decided by an old view.
+	Live client.Reader
+	// Namespace is the operator's namespace, where keys are.
+	Namespace string
+	Events    events.EventRecorder
+	Now       func() time.Time
+}
+
+// SetupWithManager registers the reconciler.
+func (r *Reconciler) SetupWithManager(mgr ctrl.Manager) error {
+	return ctrl.NewControllerManagedBy(mgr).
+		For(&v1alpha1.AuthorizationServer{}).
+		Watches(&v1alpha1.AuthorizationServer{}, handler.EnqueueRequestsFromMapFunc(r.all), builder.WithPredicates(predicate.GenerationChangedPredicate{})).
+		Watches(&corev1.Secret{}, handler.EnqueueRequestsFromMapFunc(owner)).
+		Complete(r)
+}
+
+// all AuthorizationServers are looked at when one comes, goes or changes: the others may conflict with it.
+func (r *Reconciler) all(ctx context.Context, _ client.Object) []ctrl.Request {
+	var list v1alpha1.AuthorizationServerList
+	if err := r.Client.List(ctx, &list); err != nil {
+		ctrl.LoggerFrom(ctx).Error(err, "list AuthorizationServers")
+		return nil
+	}
+	out := make([]ctrl.Request, len(list.Items))
+	for i := range list.Items {
+		out[i] = ctrl.Request{NamespacedName: types.NamespacedName{Name: list.Items[i].Name}}
+	}
+	return out
+}
+
+// owner is the AuthorizationServer whose keys a Secret holds.
+func owner(_ context.Context, secret client.Object) []ctrl.Request {
+	name, ok := strings.CutPrefix(secret.GetName(), compile.KeysSecretPrefix)
+	if !ok {
+		return nil
+	}
+	return []ctrl.Request{{NamespacedName: types.NamespacedName{Name: name}}}
+}
+
+// Reconcile makes or rotates the keys of one AuthorizationServer and writes its status.
+func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Result, error) {
+	var as v1alpha1.AuthorizationServer
+	if err := r.Client.Get(ctx, req.NamespacedName, &as); err != nil {
+		return ctrl.Result{}, client.IgnoreNotFound(err)
+	}
+	if !as.DeletionTimestamp.IsZero() {
+		return ctrl.Result{}, nil
+	}
+	world := compile.NewReader(ctx, r.Client, r.Namespace)
+	config, problems := compile.AuthorizationServer(world, &as)
+	if err := world.Err(); err != nil {
+		return ctrl.Result{}, err
+	}
+	var (
+		material *keys.Material
+		again    time.Time
+		failed   error
+	)
+	if config != nil {
+		if material, again, failed = r.rotate(ctx, &as); failed != nil {
+			problems = append(problems, keysProblem(failed))
+		}
+	}
+	desired := as.DeepCopy()
+	desired.Status = desiredStatus(&as, config, material, problems, r.Now())
+	if err := status.Patch(ctx, r.Client, &as, desired); err != nil {
+		return status.Retry(err)
+	}
+	status.Tell(r.Events, &as, as.Status.Conditions, desired.Status.Conditions)
+	switch {
+	case errors.Is(failed, errUnusable):
+		return ctrl.Result{}, nil // the Secret's next change brings us back
+	case failed != nil:
+		return status.Retry(failed)
+	case again.IsZero():
+		return ctrl.Result{}, nil
+	}
+	return ctrl.Result{RequeueAfter: max(again.Sub(r.Now()), time.Second)}, nil
+}
+
+func keysProblem(err error) compile.Problem {
+	if errors.Is(err, errUnusable) {
+		return compile.Problem{Condition: v1alpha1.ConditionReady, Reason: v1alpha1.ReasonKeysNotReady, Message: err.Error(), Terminal: true}
+	}
+	return compile.Problem{Condition: v1alpha1.ConditionReady, Reason: v1alpha1.ReasonKeysNotReady,
+		Message: err.Error() + "; it is tried again"}
+}

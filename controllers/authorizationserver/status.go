@@ -1,0 +1,66 @@
+package authorizationserver
+
+import (
+	"time"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/latchkey-io/latchkey/api/v1alpha1"
+	"github.com/latchkey-io/latchkey/controllers/compile"
+	"github.com/latchkey-io/latchkey/controllers/status"
+	"github.com/latchkey-io/latchkey/server/keys"
+	"github.com/latchkey-io/latchkey/server/registry"
+)
+
+// desiredStatus is the whole status of an AuthorizationServer. config is nil when it is refused, material when there are
+// no usable keys.
+func desiredStatus(as *v1alpha1.AuthorizationServer, config *registry.Config, material *keys.Material, problems []compile.Problem, now time.Time) v1alpha1.AuthorizationServerStatus {
+	s := v1alpha1.AuthorizationServerStatus{
+		ObservedGeneration: as.Generation,
+		Default:            as.Name == v1alpha1.DefaultAuthorizationServerName,
+		Conditions:         status.Conditions(as.Status.Conditions, as.Generation, now, nil, problems),
+	}
+	if config != nil {
+		s.Endpoints = endpoints(config)
+	}
+	if material != nil {
+		s.Keys = keyStatus(material.Signing, now)
+	}
+	return s
+}
+
+func endpoints(c *registry.Config) *v1alpha1.Endpoints {
+	return &v1alpha1.Endpoints{
+		Authorization: c.Endpoint("/authorize"),
+		Token:         c.Endpoint("/token"),
+		Userinfo:      c.Endpoint("/userinfo"),
+		JWKS:          c.Endpoint("/jwks"),
+		Discovery:     c.Endpoint("/.well-known/openid-configuration"),
+	}
+}
+
+func keyStatus(signing []*keys.SigningKey, now time.Time) []v1alpha1.KeyStatus {
+	var out []v1alpha1.KeyStatus
+	for _, k := range signing {
+		out = append(out, v1alpha1.KeyStatus{KID: k.KID, Algorithm: v1alpha1.SigningAlgorithm(k.Algorithm), State: state(k, now),
+			ActiveAt: optional(k.ActiveAt), RetiredAt: optional(k.RetiredAt)})
+	}
+	return out
+}
+
+func state(k *keys.SigningKey, now time.Time) v1alpha1.KeyState {
+	switch {
+	case now.Before(k.ActiveAt):
+		return v1alpha1.KeyPublished
+	case k.RetiredAt.IsZero() || now.Before(k.RetiredAt):
+		return v1alpha1.KeyActive
+	}
+	return v1alpha1.KeyRetired
+}
+
+func optional(t time.Time) *metav1.Time {
+	if t.IsZero() {
+		return nil
+	}
+	return &metav1.Time{Time: t}
+}

@@ -1,0 +1,55 @@
+package certificate
+
+import (
+	"crypto/tls"
+	"crypto/x509"
+	"fmt"
+	"net/url"
+	"slices"
+	"time"
+)
+
+// names are the subject alternative names the server needs: the hosts of its https issuers, and those it was told. Sorted.
+func names(issuers, extra []string) []string {
+	out := slices.Clone(extra)
+	for _, issuer := range issuers {
+		if u, err := url.Parse(issuer); err == nil && u.Scheme == "https" && u.Hostname() != "" {
+			out = append(out, u.Hostname())
+		}
+	}
+	slices.Sort(out)
+	return slices.Compact(out)
+}
+
+// stale says why a serving certificate must be issued again; "" when it is good. A new authority alone is no reason: the
+// certificate is served on until its own renewal, which gives clients time to learn the new authority.
+func stale(certPEM, keyPEM []byte, trusted []*x509.Certificate, wanted []string, now time.Time) string {
+	pair, err := tls.X509KeyPair(certPEM, keyPEM)
+	if err != nil {
+		return "it does not parse"
+	}
+	leaf := pair.Leaf
+	if has := sans(leaf); !slices.Equal(has, wanted) {
+		return fmt.Sprintf("its names are %v instead of %v", has, wanted)
+	}
+	roots := x509.NewCertPool()
+	for _, c := range trusted {
+		roots.AddCert(c)
+	}
+	if _, err := leaf.Verify(x509.VerifyOptions{Roots: roots, CurrentTime: now}); err != nil {
+		return "the authority did not sign it, or it has expired"
+	}
+	if !now.Before(renewal(leaf)) {
+		return "two thirds of its life are over"
+	}
+	return ""
+}
+
+func sans(c *x509.Certificate) []string {
+	out := slices.Clone(c.DNSNames)
+	for _, ip := range c.IPAddresses {
+		out = append(out, ip.String())
+	}
+	slices.Sort(out)
+	return out
+}

@@ -1,0 +1,204 @@
+// Package controllers runs the reconcilers: one package a kind, all registered here.
+package controllers
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/go-logr/logr"
+	coordinationv1 "k8s.io/api/coordination/v1"
+	corev1 "k8s.io/api/core/v1"
+	eventsv1 "k8s.io/api/events/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/util/validation"
+	"k8s.io/client-go/rest"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/cache"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/config"
+	"sigs.k8s.io/controller-runtime/pkg/healthz"
+	metricsserver "sigs.k8s.io/controller-runtime/pkg/metrics/server"
+
+	"github.com/latchkey-io/latchkey/api/v1alpha1"
+	"github.com/latchkey-io/latchkey/controllers/authorizationserver"
+	"github.com/latchkey-io/latchkey/controllers/certificate"
+	"github.com/latchkey-io/latchkey/controllers/compile"
+	"github.com/latchkey-io/latchkey/controllers/localuser"
+	"github.com/latchkey-io/latchkey/controllers/oauthclient"
+	"github.com/latchkey-io/latchkey/controllers/oauthgrant"
+	"github.com/latchkey-io/latchkey/controllers/resourceserver"
+	"github.com/latchkey-io/latchkey/controllers/status"
+)
+
+// leaseName is the Lease by which controllers elect a leader.
+const leaseName = "latchkey-controller"
+
+// Config is what the controller needs to run.
+type Config struct {
+	// REST is how the API server is reached.
+	REST *rest.Config
+	// Namespace is the operator's own.
+	Namespace string
+	// HealthBindAddress serves /healthz, /readyz and /metrics over http; "0" for none.
+	HealthBindAddress string
+	// LeaderElect makes several replicas agree on the one that works. Without it there must be one only.
+	LeaderElect bool
+	// ServingSecret is the name of the Secret for the server's certificate, in Namespace.
+	ServingSecret string
+	// ServingNames are DNS names and IP addresses the certificate is for, besides the hosts of https issuers.
+	ServingNames []string
+	Now          func() time.Time
+	Logger       logr.Logger
+}
+
+// Validate says what is wrong with the Config.
+func (c *Config) Validate() error {
+	var failures []error
+	if c.REST == nil {
+		failures = append(failures, errors.New("no API server is configured"))
+	}
+	for what, name := range map[string]string{"namespace": c.Namespace, "serving secret": c.ServingSecret} {
+		if bad := validation.IsDNS1123Subdomain(name); len(bad) > 0 {
+			failures = append(failures, fmt.Errorf("%s %q: %s", what, name, strings.Join(bad, "; ")))
+		}
+	}
+	for _, name := range c.ServingNames {
+		if net.ParseIP(name) == nil && len(validation.IsDNS1123Subdomain(name)) > 0 && len(validation.IsWildcardDNS1123Subdomain(name)) > 0 {
+			failures = append(failures, fmt.Errorf("serving name %q is neither a DNS name nor an IP address", name))
+		}
+	}
+	if c.HealthBindAddress == "" {
+		failures = append(failures, errors.New(`the health address is empty; "0" turns it off`))
+	}
+	if c.Now == nil {
+		failures = append(failures, errors.New("there is no clock"))
+	}
+	return errors.Join(failures...)
+}
+
+// Scheme knows the kinds that the controllers read and write.
+func Scheme() (*runtime.Scheme, error) {
+	s := runtime.NewScheme()
+	for _, add := range []func(*runtime.Scheme) error{corev1.AddToScheme, eventsv1.AddToScheme, coordinationv1.AddToScheme, v1alpha1.AddToScheme} {
+		if err := add(s); err != nil {
+			return nil, err
+		}
+	}
+	return s, nil
+}
+
+// Run runs all reconcilers until the context ends.
+func Run(ctx context.Context, c Config) error {
+	if err := c.Validate(); err != nil {
+		return err
+	}
+	mgr, err := newManager(c)
+	if err != nil {
+		return fmt.Errorf("controller manager: %w", err)
+	}
+	if err := setup(ctx, mgr, c); err != nil {
+		return fmt.Errorf("set up controllers: %w", err)
+	}
+	return mgr.Start(ctx)
+}
+
+func newManager(c Config) (ctrl.Manager, error) {
+	scheme, err := Scheme()
+	if err != nil {
+		return nil, err
+	}
+	skip := true
+	return ctrl.NewManager(unlimited(c.REST), ctrl.Options{
+		Scheme: scheme,
+		Logger: c.Logger,
+		Cache: cache.Options{
+			DefaultTransform: cache.TransformStripManagedFields(),
+			// Of Secrets, only those of the operator's own namespace are held in memory.
+			ByObject: map[client.Object]cache.ByObject{&corev1.Secret{}: {Namespaces: map[string]cache.Config{c.Namespace: {}}}},
+		},
+		LeaderElection: c.LeaderElect, LeaderElectionID: leaseName, LeaderElectionNamespace: c.Namespace,
+		LeaderElectionReleaseOnCancel: true, // Run ends right after
+		Metrics:                       metricsserver.Options{BindAddress: c.HealthBindAddress},
+		// Names need be unique for metrics only, and one process may run several managers.
+		Controller: config.Controller{SkipNameValidation: &skip, Logger: c.Logger},
+	})
+}
+
+// unlimited is the configuration without client-side rate limit, unless one is set: the API server's own priority and
+// fairness decides.
+func unlimited(c *rest.Config) *rest.Config {
+	c = rest.CopyConfig(c)
+	if c.QPS == 0 {
+		c.QPS = -1
+	}
+	return c
+}
+
+// setup registers everything that runs in the manager.
+func setup(ctx context.Context, mgr ctrl.Manager, c Config) error {
+	if err := compile.SetupIndexes(ctx, mgr.GetFieldIndexer()); err != nil {
+		return err
+	}
+	secrets, err := metadataCache(mgr)
+	if err != nil {
+		return err
+	}
+	recorder := mgr.GetEventRecorder(status.FieldManager)
+	servers := &authorizationserver.Reconciler{Client: mgr.GetClient(), Live: mgr.GetAPIReader(), Namespace: c.Namespace, Events: recorder, Now: c.Now}
+	resources := &resourceserver.Reconciler{Client: mgr.GetClient(), Namespace: c.Namespace, Events: recorder, Now: c.Now}
+	users := &localuser.Reconciler{Client: mgr.GetClient(), Namespace: c.Namespace, Events: recorder, Now: c.Now}
+	clients := &oauthclient.Reconciler{Client: mgr.GetClient(), Live: mgr.GetAPIReader(), Namespace: c.Namespace, Events: recorder, Now: c.Now}
+	serving := &certificate.Reconciler{Client: mgr.GetClient(), Namespace: c.Namespace, ServingSecret: c.ServingSecret, Names: c.ServingNames, Now: c.Now}
+	sweeper := &oauthgrant.Sweeper{Client: mgr.GetClient(), Live: mgr.GetAPIReader(), Namespace: c.Namespace, Now: c.Now, Logger: c.Logger.WithName("oauthgrant")}
+	return errors.Join(
+		servers.SetupWithManager(mgr),
+		resources.SetupWithManager(mgr),
+		users.SetupWithManager(ctx, mgr),
+		clients.SetupWithManager(ctx, mgr, secrets),
+		serving.SetupWithManager(mgr),
+		mgr.Add(sweeper),
+		healthChecks(mgr, secrets),
+	)
+}
+
+// metadataCache is a cache of the metadata of all Secrets. It is apart from the manager's own, which is bound to one
+// namespace for Secrets. Annotations are left out: kubectl apply keeps the data of a Secret in one.
+func metadataCache(mgr ctrl.Manager) (cache.Cache, error) {
+	secrets, err := cache.New(mgr.GetConfig(), cache.Options{
+		HTTPClient: mgr.GetHTTPClient(), Scheme: mgr.GetScheme(), Mapper: mgr.GetRESTMapper(),
+		DefaultTransform: func(object any) (any, error) {
+			if m, ok := object.(metav1.Object); ok {
+				m.SetManagedFields(nil)
+				m.SetAnnotations(nil)
+			}
+			return object, nil
+		},
+	})
+	if err != nil {
+		return nil, err
+	}
+	return secrets, mgr.Add(secrets)
+}
+
+// healthChecks serves /healthz and /readyz beside /metrics, on one address.
+func healthChecks(mgr ctrl.Manager, caches ...cache.Cache) error {
+	synced := func(req *http.Request) error {
+		ctx, cancel := context.WithTimeout(req.Context(), time.Second)
+		defer cancel()
+		for _, c := range append(caches, mgr.GetCache()) {
+			if !c.WaitForCacheSync(ctx) {
+				return errors.New("the cache is not filled yet")
+			}
+		}
+		return nil
+	}
+	live := http.StripPrefix("/healthz", &healthz.Handler{Checks: map[string]healthz.Checker{"ping": healthz.Ping}})
+	ready := http.StripPrefix("/readyz", &healthz.Handler{Checks: map[string]healthz.Checker{"caches": synced}})
+	return errors.Join(mgr.AddMetricsServerExtraHandler("/healthz", live), mgr.AddMetricsServerExtraHandler("/readyz", ready))
+}

@@ -1,0 +1,89 @@
+// Package oauthclient gives every OAuthClient its Secret and publishes, in status, the digests by which the server knows
+// the client.
+package oauthclient
+
+import (
+	"context"
+	"time"
+
+	"k8s.io/client-go/tools/events"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/latchkey-io/latchkey/api/v1alpha1"
+	"github.com/latchkey-io/latchkey/controllers/compile"
+	"github.com/latchkey-io/latchkey/controllers/status"
+)
+
+// Reconciler keeps the Secret and the status of OAuthClients.
+type Reconciler struct {
+	// Client reads from the cache and writes.
+	Client client.Client
+	// Live reads past the cache. Secrets of tenants are read with it, one at a time: they are never kept in memory.
+	Live client.Reader
+	// SecretMetadata reads from a cache of the metadata of all Secrets (PartialObjectMetadata).
+	SecretMetadata client.Reader
+	// Namespace is the operator's namespace.
+	Namespace string
+	Events    events.EventRecorder
+	Now       func() time.Time
+}
+
+// Reconcile brings the Secret and the status of one OAuthClient to where they should be. When the client is deleted there
+// is nothing to do: its Secret is garbage collected.
+func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Result, error) {
+	var c v1alpha1.OAuthClient
+	if err := r.Client.Get(ctx, req.NamespacedName, &c); err != nil {
+		return ctrl.Result{}, client.IgnoreNotFound(err)
+	}
+	if !c.DeletionTimestamp.IsZero() {
+		return ctrl.Result{}, nil
+	}
+	world := compile.NewReader(ctx, r.Client, r.Namespace)
+	server, _, problems := compile.OAuthClient(world, &c)
+	cred, failed := r.credential(ctx, world, &c, server, problems)
+	if err := world.Err(); err != nil {
+		return ctrl.Result{}, err
+	}
+	if status.Raced(failed) {
+		return status.Retry(failed)
+	}
+	desired := c.DeepCopy()
+	desired.Status = desiredStatus(&c, server, cred, problems, r.Now())
+	if err := status.Patch(ctx, r.Client, &c, desired); err != nil {
+		return status.Retry(err)
+	}
+	status.Tell(r.Events, &c, c.Status.Conditions, desired.Status.Conditions)
+	return ctrl.Result{}, failed
+}
+
+// desiredStatus is the whole status of a client. Nothing of what stands there now is believed but transition times: tenants
+// can write it.
+func desiredStatus(c *v1alpha1.OAuthClient, server string, cred credential, problems []compile.Problem, now time.Time) v1alpha1.OAuthClientStatus {
+	secretReady := status.Positive{Type: v1alpha1.ConditionSecretReady, Reason: v1alpha1.ReasonSecretReady}
+	if clientSecret(c) == nil {
+		secretReady.Reason, secretReady.Message = v1alpha1.ReasonSecretNotNeeded, "the client has no client secret"
+	}
+	if cred.problem != nil {
+		problems = append(problems[:len(problems):len(problems)], *cred.problem)
+	}
+	return v1alpha1.OAuthClientStatus{
+		ObservedGeneration:      c.Generation,
+		ClientID:                compile.ClientID(c),
+		AuthorizationServerName: server,
+		Secrets:                 cred.secrets,
+		Conditions: status.Conditions(c.Status.Conditions, c.Generation, now, []status.Positive{
+			{Type: v1alpha1.ConditionAccepted, Reason: v1alpha1.ReasonAccepted},
+			{Type: v1alpha1.ConditionResolvedRefs, Reason: v1alpha1.ReasonResolvedRefs},
+			secretReady,
+		}, problems),
+	}
+}
+
+// clientSecret is what the spec says of a client secret; nil for a client without one.
+func clientSecret(c *v1alpha1.OAuthClient) *v1alpha1.ClientSecret {
+	if c.Spec.Authentication == nil {
+		return nil
+	}
+	return c.Spec.Authentication.ClientSecret
+}

@@ -1,0 +1,160 @@
+package oauthclient
+
+import (
+	"context"
+	"strings"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/builder"
+	"sigs.k8s.io/controller-runtime/pkg/cache"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/controller"
+	"sigs.k8s.io/controller-runtime/pkg/event"
+	"sigs.k8s.io/controller-runtime/pkg/handler"
+	"sigs.k8s.io/controller-runtime/pkg/predicate"
+	"sigs.k8s.io/controller-runtime/pkg/source"
+
+	"github.com/latchkey-io/latchkey/api/v1alpha1"
+	"github.com/latchkey-io/latchkey/controllers/compile"
+	"github.com/latchkey-io/latchkey/controllers/status"
+)
+
+// Indexes of OAuthClients, and of the metadata of Secrets (ownerField).
+const (
+	serverField   = "effectiveAuthorizationServer"
+	secretField   = "spec.authentication.clientSecret.secretName"
+	resourceField = "spec.resources"
+	ownerField    = "controller.uid"
+)
+
+// concurrency is how many clients are looked at at once: the work is waiting for the API server.
+const concurrency = 8
+
+// SecretMetadata is the object by which the metadata of Secrets is watched and listed.
+func SecretMetadata() *metav1.PartialObjectMetadata {
+	o := &metav1.PartialObjectMetadata{}
+	o.SetGroupVersionKind(corev1.SchemeGroupVersion.WithKind("Secret"))
+	return o
+}
+
+// SetupWithManager registers the reconciler and its indexes. secrets is a cache of the metadata of the Secrets of all
+// namespaces; it becomes r.SecretMetadata.
+func (r *Reconciler) SetupWithManager(ctx context.Context, mgr ctrl.Manager, secrets cache.Cache) error {
+	r.SecretMetadata = secrets
+	if err := setupIndexes(ctx, mgr.GetFieldIndexer(), secrets); err != nil {
+		return err
+	}
+	return ctrl.NewControllerManagedBy(mgr).
+		For(&v1alpha1.OAuthClient{}).
+		WatchesRawSource(source.Kind(secrets, SecretMetadata(), handler.TypedEnqueueRequestsFromMapFunc(r.ofSecret))).
+		Watches(&v1alpha1.AuthorizationServer{}, handler.EnqueueRequestsFromMapFunc(r.atServer), builder.WithPredicates(status.AuthorizationServerChanged())).
+		Watches(&corev1.Secret{}, handler.EnqueueRequestsFromMapFunc(r.ofKeys), builder.WithPredicates(predicate.Funcs{UpdateFunc: digestKeyChanged})).
+		Watches(&v1alpha1.ResourceServer{}, handler.EnqueueRequestsFromMapFunc(r.ofResource)).
+		Watches(&corev1.Namespace{}, handler.EnqueueRequestsFromMapFunc(r.inNamespace), builder.WithPredicates(predicate.LabelChangedPredicate{})).
+		WithOptions(controller.Options{MaxConcurrentReconciles: concurrency}).
+		Complete(r)
+}
+
+func setupIndexes(ctx context.Context, clients, secrets client.FieldIndexer) error {
+	indexes := map[string]func(*v1alpha1.OAuthClient) []string{
+		serverField: func(c *v1alpha1.OAuthClient) []string {
+			return []string{compile.EffectiveAuthorizationServer(c.Spec.AuthorizationServerName)}
+		},
+		secretField:   secretName,
+		resourceField: resources,
+	}
+	for field, index := range indexes {
+		err := clients.IndexField(ctx, &v1alpha1.OAuthClient{}, field, func(o client.Object) []string { return index(o.(*v1alpha1.OAuthClient)) })
+		if err != nil {
+			return err
+		}
+	}
+	return secrets.IndexField(ctx, SecretMetadata(), ownerField, func(o client.Object) []string {
+		if owner := metav1.GetControllerOf(o); owner != nil && owner.Kind == "OAuthClient" {
+			return []string{string(owner.UID)}
+		}
+		return nil
+	})
+}
+
+func secretName(c *v1alpha1.OAuthClient) []string {
+	if spec := clientSecret(c); spec != nil {
+		return []string{spec.SecretName}
+	}
+	return nil
+}
+
+func resources(c *v1alpha1.OAuthClient) []string {
+	var out []string
+	for _, ref := range c.Spec.Resources {
+		out = append(out, ref.Namespace+"/"+ref.Name)
+	}
+	return out
+}
+
+// ofSecret are the clients that name a Secret, and the one that it was made for.
+func (r *Reconciler) ofSecret(ctx context.Context, secret *metav1.PartialObjectMetadata) []ctrl.Request {
+	out := r.list(ctx, client.InNamespace(secret.Namespace), client.MatchingFields{secretField: secret.Name})
+	if owner := metav1.GetControllerOf(secret); owner != nil && owner.Kind == "OAuthClient" {
+		out = append(out, ctrl.Request{NamespacedName: types.NamespacedName{Namespace: secret.Namespace, Name: owner.Name}})
+	}
+	return out
+}
+
+func (r *Reconciler) atServer(ctx context.Context, as client.Object) []ctrl.Request {
+	return r.list(ctx, client.MatchingFields{serverField: as.GetName()})
+}
+
+// ofKeys are the clients of the issuer whose keys a Secret holds.
+func (r *Reconciler) ofKeys(ctx context.Context, secret client.Object) []ctrl.Request {
+	name, ok := strings.CutPrefix(secret.GetName(), compile.KeysSecretPrefix)
+	if !ok {
+		return nil
+	}
+	return r.list(ctx, client.MatchingFields{serverField: name})
+}
+
+// digestKeyChanged says whether a change to an issuer's keys changes digests. A rotation does not, and must not bring every
+// client back.
+func digestKeyChanged(e event.UpdateEvent) bool {
+	return probe(e.ObjectOld) != probe(e.ObjectNew)
+}
+
+// probe is a digest of nothing under the digest key of a keys Secret; the empty string for any other Secret.
+func probe(o client.Object) string {
+	secret, ok := o.(*corev1.Secret)
+	if !ok || !strings.HasPrefix(secret.Name, compile.KeysSecretPrefix) {
+		return ""
+	}
+	set, err := compile.ParseKeys(secret)
+	if err != nil {
+		return err.Error()
+	}
+	digest := set.ClientDigest("", "", time.Time{}, "")
+	return string(digest[:])
+}
+
+func (r *Reconciler) ofResource(ctx context.Context, rs client.Object) []ctrl.Request {
+	return r.list(ctx, client.MatchingFields{resourceField: rs.GetNamespace() + "/" + rs.GetName()})
+}
+
+func (r *Reconciler) inNamespace(ctx context.Context, ns client.Object) []ctrl.Request {
+	return r.list(ctx, client.InNamespace(ns.GetName()))
+}
+
+func (r *Reconciler) list(ctx context.Context, options ...client.ListOption) []ctrl.Request {
+	var list v1alpha1.OAuthClientList
+	if err := r.Client.List(ctx, &list, options...); err != nil {
+		ctrl.LoggerFrom(ctx).Error(err, "list OAuthClients")
+		return nil
+	}
+	out := make([]ctrl.Request, len(list.Items))
+	for i := range list.Items {
+		out[i] = ctrl.Request{NamespacedName: client.ObjectKeyFromObject(&list.Items[i])}
+	}
+	return out
+}
