@@ -14,7 +14,6 @@ import (
 	"github.com/latchkey-io/latchkey/server/discovery"
 	"github.com/latchkey-io/latchkey/server/grant"
 	"github.com/latchkey-io/latchkey/server/login"
-	"github.com/latchkey-io/latchkey/server/oauth"
 	"github.com/latchkey-io/latchkey/server/registry"
 	"github.com/latchkey-io/latchkey/server/store"
 	"github.com/latchkey-io/latchkey/server/token"
@@ -109,7 +108,7 @@ func routes(c Config, pages *ui.Pages) map[string]route {
 		authorization = authorize.New(authorize.Config{Pages: pages, Now: c.Now, Logger: c.Logger})
 		signIn        = login.New(login.Config{Pages: pages, Now: c.Now, Logger: c.Logger, Source: source})
 		approval      = consent.New(consent.Config{Pages: pages, Now: c.Now, Logger: c.Logger})
-		tokens        = &grant.Handler{Grants: c.Grants, Now: c.Now, Logger: c.Logger}
+		tokens        = &grant.Handler{Grants: c.Grants, Now: c.Now, Logger: c.Logger, Source: source}
 		claims        = &userinfo.Handler{Verifier: verifier}
 		documents     = discovery.New()
 	)
