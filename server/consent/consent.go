@@ -119,7 +119,7 @@ func (h *Handler) decide(w http.ResponseWriter, r *http.Request, v *visit) error
 		return err
 	}
 	h.Logger.LogAttrs(r.Context(), slog.LevelInfo, "audit", v.Audit(v.iss, "consent", slog.String("result", string(v.Decision)),
-		slog.String("user", v.browser.Session.User.Name), slog.String("scope", oauth.JoinScope(v.Ask.Scopes())))...)
+		slog.String("user", v.browser.Session.User.Name), slog.String("requested_scope", oauth.JoinScope(v.Ask.Scopes())))...)
 	interaction.Redirect(w, location)
 	return nil
 }

@@ -1,0 +1,132 @@
+// Package servertest runs the whole server for protocol tests: over https on loopback, with the memory store, issuers from
+// registrytest and a clock that only tests move.
+package servertest
+
+import (
+	"bytes"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/latchkey-io/latchkey/server"
+	"github.com/latchkey-io/latchkey/server/registry"
+	"github.com/latchkey-io/latchkey/server/registry/registrytest"
+	"github.com/latchkey-io/latchkey/server/store/memory"
+)
+
+// Server is a running server.
+type Server struct {
+	// URL is the https origin. An issuer of the path "" has it as its identifier.
+	URL    string
+	Holder *registry.Holder
+	Grants *memory.Store
+	Clock  *Clock
+	// Log is what the server logged, as JSON lines.
+	Log *Log
+
+	tb   testing.TB
+	http *httptest.Server
+}
+
+// Start starts a server with one issuer for each path; none: one issuer without a path. It stops with the test.
+func Start(tb testing.TB, paths ...string) *Server {
+	tb.Helper()
+	s := &Server{tb: tb, Holder: &registry.Holder{}, Clock: &Clock{now: time.Now().UTC().Truncate(time.Millisecond)}, Log: &Log{}}
+	s.Grants = memory.New(s.Clock.Now)
+	metrics, err := server.NewMetrics(prometheus.NewRegistry())
+	if err != nil {
+		tb.Fatal(err)
+	}
+	handler, err := server.New(server.Config{
+		Holder: s.Holder, Grants: s.Grants, Now: s.Clock.Now, Metrics: metrics, Logger: slog.New(slog.NewJSONHandler(s.Log, nil)),
+	})
+	if err != nil {
+		tb.Fatal(err)
+	}
+	s.http = httptest.NewTLSServer(handler)
+	tb.Cleanup(s.http.Close)
+	s.URL = s.http.URL
+	if len(paths) == 0 {
+		paths = []string{""}
+	}
+	var issuers []*registry.Issuer
+	for _, path := range paths {
+		issuers = append(issuers, registrytest.Issuer(tb, s.URL+path, s.Clock.Now()))
+	}
+	s.Holder.Store(registry.NewSnapshot(issuers))
+	return s
+}
+
+// Client is an HTTP client that trusts the server and keeps neither cookies nor follows redirects.
+func (s *Server) Client() *http.Client {
+	return &http.Client{
+		Transport:     s.http.Client().Transport,
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}
+}
+
+// Issuer is the issuer with the path, as it is now.
+func (s *Server) Issuer(path string) *registry.Issuer {
+	s.tb.Helper()
+	iss, ok := s.Holder.Load().ByURL(s.URL + path)
+	if !ok {
+		s.tb.Fatalf("no issuer with the path %q", path)
+	}
+	return iss
+}
+
+// Publish replaces the issuer that has the same URL, as the controllers would after a change.
+func (s *Server) Publish(iss *registry.Issuer) {
+	issuers := []*registry.Issuer{iss}
+	for _, old := range s.Holder.Load().Issuers() {
+		if old.URL != iss.URL {
+			issuers = append(issuers, old)
+		}
+	}
+	s.Holder.Store(registry.NewSnapshot(issuers))
+}
+
+// Clock is a clock that stands still until it is moved.
+type Clock struct {
+	mu  sync.Mutex
+	now time.Time
+}
+
+// Now is the time.
+func (c *Clock) Now() time.Time {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.now
+}
+
+// Advance moves the clock.
+func (c *Clock) Advance(d time.Duration) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.now = c.now.Add(d)
+}
+
+// Log keeps what was logged.
+type Log struct {
+	mu  sync.Mutex
+	buf bytes.Buffer
+}
+
+// Write implements io.Writer.
+func (l *Log) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.buf.Write(p)
+}
+
+// String is everything that was logged until now.
+func (l *Log) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.buf.String()
+}
