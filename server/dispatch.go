@@ -1,6 +1,7 @@
 package server
 
 import (
+	"errors"
 	"fmt"
 	"log/slog"
 	"net/http"
@@ -12,6 +13,7 @@ import (
 	"github.com/latchkey-io/latchkey/server/oauth"
 	"github.com/latchkey-io/latchkey/server/registry"
 	"github.com/latchkey-io/latchkey/server/ui"
+	"github.com/latchkey-io/latchkey/server/userinfo"
 )
 
 // dispatcher takes one snapshot for a request, finds issuer and route, and turns errors into answers.
@@ -32,7 +34,7 @@ func (d *dispatcher) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		err = d.serve(rec, r, rt, iss)
 	}
 	if err != nil {
-		d.fail(rec, r, rt, iss, err)
+		d.fail(rec, rt, iss, err)
 	}
 	d.metrics.observe(rt.name, rec.status, d.now().Sub(begin))
 }
@@ -131,7 +133,7 @@ func setCommonHeaders(h http.Header, iss *registry.Issuer) {
 }
 
 // fail turns an error into the answer of the route's kind. Only what an oauth.Error says is told; the cause is logged.
-func (d *dispatcher) fail(w *recorder, r *http.Request, rt route, iss *registry.Issuer, err error) {
+func (d *dispatcher) fail(w *recorder, rt route, iss *registry.Issuer, err error) {
 	e := oauth.AsError(err)
 	if e.Err != nil || e.Code == oauth.ServerError {
 		d.logger.Error("request failed", "route", rt.name, "code", e.Code, "error", fmt.Sprint(e.Err))
@@ -142,15 +144,15 @@ func (d *dispatcher) fail(w *recorder, r *http.Request, rt route, iss *registry.
 	if e.Code == oauth.TemporarilyUnavailable && w.Header().Get("Retry-After") == "" {
 		w.Header().Set("Retry-After", "1")
 	}
-	if err := d.writeFailure(w, r, rt, iss, e); err != nil && w.status == 0 {
+	if err := d.writeFailure(w, rt, iss, e); err != nil && w.status == 0 {
 		http.Error(w, "the page could not be shown", http.StatusInternalServerError)
 	}
 }
 
-func (d *dispatcher) writeFailure(w *recorder, r *http.Request, rt route, iss *registry.Issuer, e *oauth.Error) error {
+func (d *dispatcher) writeFailure(w *recorder, rt route, iss *registry.Issuer, e *oauth.Error) error {
 	switch rt.kind {
 	case bearer:
-		return oauth.WriteBearerError(w, e, r.Header.Get("Authorization") != "" || r.Method == http.MethodPost)
+		return oauth.WriteBearerError(w, e, !errors.Is(e, userinfo.ErrNoToken))
 	case api, public:
 		return oauth.WriteError(w, e)
 	}
