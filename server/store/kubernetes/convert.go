@@ -1,6 +1,7 @@
 package kubernetes
 
 import (
+	"slices"
 	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -40,7 +41,7 @@ func newEntry(o *v1alpha1.OAuthGrant) *entry {
 	return &entry{grant: g, uid: o.UID, version: o.ResourceVersion, created: o.CreationTimestamp.Time}
 }
 
-// newObject is the object for a grant. Nothing of it stands in labels: a client_id may be longer than their values.
+// newObject is the object for a grant. It shares nothing with it: the API server's answer is read into the same object, and kept. Nothing of it stands in labels: a client_id may be longer than their values.
 func newObject(namespace string, g *store.Grant) *v1alpha1.OAuthGrant {
 	return &v1alpha1.OAuthGrant{
 		ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: g.ID},
@@ -51,8 +52,8 @@ func newObject(namespace string, g *store.Grant) *v1alpha1.OAuthGrant {
 			User:                    v1alpha1.GrantUser{Name: g.User, UID: g.UserUID},
 			SessionID:               g.SessionID,
 			AuthTime:                metav1.NewTime(g.AuthTime),
-			Scopes:                  g.Scopes,
-			Resources:               g.Resources,
+			Scopes:                  slices.Clone(g.Scopes),
+			Resources:               slices.Clone(g.Resources),
 			ExpiresAt:               metav1.NewTime(g.ExpiresAt),
 			Attempt:                 g.Attempt,
 		},

@@ -136,6 +136,9 @@ func (s *Store) listerWatcher() cache.ListerWatcher {
 
 // Get implements store.Grants.
 func (s *Store) Get(ctx context.Context, id string) (*store.Grant, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
 	e := s.index.get(id)
 	switch {
 	case e != nil && s.index.current():

@@ -86,6 +86,9 @@ func (s *Store) post(ctx context.Context, g *store.Grant) (*v1alpha1.OAuthGrant,
 // Revoke implements store.Grants. The write is bound to the version in which the grant was seen alive, so that the first
 // revocation stays.
 func (s *Store) Revoke(ctx context.Context, id, reason string, at time.Time) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
 	e := s.index.get(id)
 	if !validID(id) || (e == nil && s.index.buried(id)) {
 		return store.ErrNotFound

@@ -1,0 +1,4 @@
+package kubernetes
+
+// SawDeleted says whether the watch has told that the id was deleted.
+func (s *Store) SawDeleted(id string) bool { return s.index.buried(id) }
