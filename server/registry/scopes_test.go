@@ -1,0 +1,223 @@
+package registry_test
+
+import (
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/latchkey-io/latchkey/server/oauth"
+	"github.com/latchkey-io/latchkey/server/registry"
+	"github.com/latchkey-io/latchkey/server/registry/registrytest"
+)
+
+func TestResolve(t *testing.T) {
+	iss := registrytest.Issuer(t, "https://login.example", time.Now())
+	photos, orders := registrytest.Photos, registrytest.Orders
+	for _, tc := range []struct {
+		name, scope string
+		resources   []string
+		wantErr     oauth.Code
+		want        string // identity | resource=scopes | ...
+	}{
+		{name: "identity only", scope: "openid profile", want: "openid profile"},
+		{name: "one resource implied", scope: "openid photos.read", want: "openid|" + photos + "=photos.read"},
+		{name: "order of the request is kept", scope: "photos.write photos.read", want: "|" + photos + "=photos.write photos.read"},
+		{name: "named", scope: "photos.read", resources: []string{photos}, want: "|" + photos + "=photos.read"},
+		{name: "named twice", scope: "photos.read", resources: []string{photos, photos}, want: "|" + photos + "=photos.read"},
+		{name: "two named", scope: "photos.read orders.read", resources: []string{photos, orders}, want: "|" + photos + "=photos.read|" + orders + "=orders.read"},
+		{name: "no scope", wantErr: oauth.InvalidScope},
+		{name: "no scope but a resource", resources: []string{photos}, wantErr: oauth.InvalidScope},
+		{name: "scopes of several resources without resource", scope: "photos.read orders.read", wantErr: oauth.InvalidTarget},
+		{name: "unknown scope", scope: "photos.read nonsense", wantErr: oauth.InvalidScope},
+		{name: "scope not granted by its owner", scope: "orders.write", wantErr: oauth.InvalidScope},
+		{name: "scope not granted by its owner, named", scope: "orders.write", resources: []string{orders}, wantErr: oauth.InvalidScope},
+		{name: "identity scope not declared", scope: "openid groups", wantErr: oauth.InvalidScope},
+		{name: "scope of a resource that is not named", scope: "photos.read orders.read", resources: []string{photos}, wantErr: oauth.InvalidScope},
+		{name: "resource without a scope of it", scope: "photos.read", resources: []string{photos, orders}, wantErr: oauth.InvalidScope},
+		{name: "resource with identity scopes only", scope: "openid", resources: []string{photos}, wantErr: oauth.InvalidScope},
+		{name: "unknown resource", scope: "photos.read", resources: []string{"https://elsewhere.example"}, wantErr: oauth.InvalidTarget},
+		{name: "almost the resource", scope: "photos.read", resources: []string{photos + "/"}, wantErr: oauth.InvalidTarget},
+		{name: "a scope is not a prefix", scope: "photos.rea", wantErr: oauth.InvalidScope},
+		{name: "case matters", scope: "Photos.Read", wantErr: oauth.InvalidScope},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			ask, err := registry.Resolve(registrytest.Client(t, iss, registrytest.PrintShop), oauth.SplitScope(tc.scope), tc.resources)
+			if err != nil {
+				if err.Code != tc.wantErr {
+					t.Fatalf("error %v, want %q", err, tc.wantErr)
+				}
+				return
+			}
+			if got := render(ask); tc.wantErr != "" || got != tc.want {
+				t.Errorf("resolved to %q, want %q or error %q", got, tc.want, tc.wantErr)
+			}
+		})
+	}
+}
+
+func render(a *registry.Ask) string {
+	s := oauth.JoinScope(a.Identity)
+	for _, target := range a.Targets {
+		var names []string
+		for _, scope := range target.Scopes {
+			names = append(names, scope.Name)
+		}
+		s += "|" + target.Resource.Identifier + "=" + oauth.JoinScope(names)
+	}
+	return s
+}
+
+// Two resources may have a scope of one name: it is asked for where the request says, and where it doesn't, it is refused.
+func TestResolveScopeOfTwoResources(t *testing.T) {
+	read := func() []*registry.Scope { return []*registry.Scope{{Name: "read"}} }
+	a := &registry.Resource{Identifier: "https://a.example", UID: "a", Scopes: read()}
+	b := &registry.Resource{Identifier: "https://b.example", UID: "b", Scopes: read()}
+	client := &registry.Client{Access: []registry.Access{{Resource: a, Scopes: a.Scopes}, {Resource: b, Scopes: b.Scopes}}}
+	if _, err := registry.Resolve(client, []string{"read"}, nil); err == nil || err.Code != oauth.InvalidTarget {
+		t.Errorf("without resource: %v, want invalid_target", err)
+	}
+	one, err := registry.Resolve(client, []string{"read"}, []string{b.Identifier})
+	if err != nil || render(one) != "|https://b.example=read" {
+		t.Errorf("with one resource: %v %v", one, err)
+	}
+	both, err := registry.Resolve(client, []string{"read"}, []string{a.Identifier, b.Identifier})
+	if err != nil || !slices.Equal(both.Scopes(), []string{"read"}) || len(both.Resources()) != 2 {
+		t.Errorf("with both: %v %v", both, err)
+	}
+}
+
+func TestPermittedTo(t *testing.T) {
+	iss := registrytest.Issuer(t, "https://login.example", time.Now())
+	resolve := func(scope string) *registry.Ask {
+		t.Helper()
+		ask, err := registry.Resolve(registrytest.Client(t, iss, registrytest.PrintShop), oauth.SplitScope(scope), nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return ask
+	}
+	alice, bob := registrytest.User(t, iss, registrytest.Alice), registrytest.User(t, iss, registrytest.Bob)
+	both := resolve("openid photos.read photos.write")
+	for _, tc := range []struct {
+		name    string
+		user    *registry.User
+		ask     *registry.Ask
+		want    string
+		wantErr oauth.Code
+	}{
+		{name: "a member may grant all", user: alice, ask: both, want: "openid photos.read photos.write"},
+		{name: "others less", user: bob, ask: both, want: "openid photos.read"},
+		{name: "nothing left", user: bob, ask: resolve("openid photos.write"), wantErr: oauth.AccessDenied},
+		{name: "identity needs no group", user: bob, ask: resolve("openid"), want: "openid"},
+	} {
+		got, err := tc.ask.PermittedTo(tc.user)
+		switch {
+		case err != nil && err.Code != tc.wantErr, err == nil && tc.wantErr != "":
+			t.Errorf("%s: error %v, want %q", tc.name, err, tc.wantErr)
+		case err == nil && oauth.JoinScope(got.Scopes()) != tc.want:
+			t.Errorf("%s: %q, want %q", tc.name, got.Scopes(), tc.want)
+		}
+	}
+	if got := oauth.JoinScope(both.Scopes()); got != "openid photos.read photos.write" {
+		t.Errorf("PermittedTo changed what was asked for: %s", got)
+	}
+}
+
+func TestAskDigestTellsAsksApart(t *testing.T) {
+	resource := func(uid string, scopes ...string) registry.Target {
+		target := registry.Target{Resource: &registry.Resource{UID: uid, Identifier: "https://r.example"}}
+		for _, s := range scopes {
+			target.Scopes = append(target.Scopes, &registry.Scope{Name: s})
+		}
+		return target
+	}
+	asks := []registry.Ask{
+		{},
+		{Identity: []string{"openid"}},
+		{Identity: []string{"openid", "email"}},
+		{Identity: []string{"openid"}, Targets: []registry.Target{resource("1", "a")}},
+		{Identity: []string{"openid"}, Targets: []registry.Target{resource("2", "a")}},
+		{Identity: []string{"openid"}, Targets: []registry.Target{resource("1", "a", "b")}},
+		{Targets: []registry.Target{resource("1", "openid", "a")}},
+		{Targets: []registry.Target{resource("1", "a"), resource("2", "b")}},
+		{Targets: []registry.Target{resource("1", "b"), resource("2", "a")}},
+	}
+	seen := map[string]int{}
+	for i, ask := range asks {
+		if j, ok := seen[ask.Digest()]; ok {
+			t.Errorf("asks %d and %d have one digest", i, j)
+		}
+		seen[ask.Digest()] = i
+	}
+	same := registry.Ask{Identity: []string{"email", "openid"}}
+	if same.Digest() != asks[2].Digest() {
+		t.Error("the order of identity scopes changes the digest")
+	}
+}
+
+func TestRedirectURIMatches(t *testing.T) {
+	const web = "https://print.example/callback"
+	for _, tc := range []struct {
+		registered, requested string
+		want                  bool
+	}{
+		{web, web, true},
+		{web, "https://print.example/callback/", false},
+		{web, "https://print.example/callback?x=1", false},
+		{web, "https://print.example/callback#", false},
+		{web, "https://print.example/Callback", false},
+		{web, "https://PRINT.example/callback", false},
+		{web, "HTTPS://print.example/callback", false},
+		{web, "https://print.example:443/callback", false},
+		{web, "https://print.example/%63allback", false},
+		{web, "https://print.example/x/../callback", false},
+		{web, "https://print.example//callback", false},
+		{web, "https://user@print.example/callback", false},
+		{web, "https://print.example@evil.example/callback", false},
+		{web, "https://print.example.evil.example/callback", false},
+		{web, "https://evil.example/callback", false},
+		{web, "http://print.example/callback", false},
+		{web, "https://print.example\\@evil.example/callback", false},
+		{web, " " + web, false},
+		{web, web + "\r\nX: y", false},
+		{web, "javascript:alert(1)", false},
+		{web, "data:text/html,x", false},
+		{web, "*", false},
+		{web, "https://*.example/callback", false},
+		{"https://print.example/*", "https://print.example/callback", false},
+		{web, "", false},
+
+		{"http://127.0.0.1/cb", "http://127.0.0.1/cb", true},
+		{"http://127.0.0.1/cb", "http://127.0.0.1:51234/cb", true},
+		{"http://127.0.0.1:8000/cb", "http://127.0.0.1:51234/cb", true},
+		{"http://127.0.0.1:8000/cb?a=b", "http://127.0.0.1:51234/cb?a=b", true},
+		{"http://[::1]/cb", "http://[::1]:51234/cb", true},
+		{"http://127.0.0.1/cb", "http://[::1]:51234/cb", false},
+		{"http://127.0.0.1/cb", "http://127.0.0.1:51234/other", false},
+		{"http://127.0.0.1/cb", "http://127.0.0.1:51234/cb?x", false},
+		{"http://127.0.0.1/cb", "http://127.0.0.1:51234/cb#x", false},
+		{"http://127.0.0.1/cb", "http://127.0.0.1:51234/%63b", false},
+		{"http://127.0.0.1/cb", "http://127.0.0.1:/cb", false},
+		{"http://127.0.0.1/cb", "http://127.0.0.1:80@evil.example/cb", false},
+		{"http://127.0.0.1/cb", "http://127.0.0.1.evil.example/cb", false},
+		{"http://127.0.0.1/cb", "http://127.0.0.2:51234/cb", false},
+		{"http://127.0.0.1/cb", "http://127.1:51234/cb", false},
+		{"http://127.0.0.1/cb", "https://127.0.0.1:51234/cb", false},
+		{"http://127.0.0.1/cb", "http://localhost:51234/cb", false},
+		{"http://127.0.0.1/cb", "http://127.0.0.1:51234\\@evil.example/cb", false},
+		{"http://127.0.0.1/cb", "http://127.0.0.1:x/cb", false},
+		{"http://127.0.0.1/cb", "http://127.0.0.1:51234/cb\r\nX: y", false},
+		{"http://localhost:8000/cb", "http://localhost:51234/cb", false},
+		{"https://127.0.0.1:8000/cb", "https://127.0.0.1:51234/cb", false},
+		{"com.example.app:/cb", "com.example.app:/cb", true},
+		{"com.example.app:/cb", "com.example.app:/cb/..", false},
+		{"com.example.app:/cb", "com.example.app://cb", false},
+	} {
+		t.Run(strings.ReplaceAll(tc.registered+" "+tc.requested, "/", "|"), func(t *testing.T) {
+			if got := registry.ParseRedirectURI(tc.registered).Matches(tc.requested); got != tc.want {
+				t.Errorf("%q for %q: %v, want %v", tc.requested, tc.registered, got, tc.want)
+			}
+		})
+	}
+}
