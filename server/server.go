@@ -113,13 +113,13 @@ func routes(c Config, pages *ui.Pages) map[string]route {
 		documents     = discovery.New()
 	)
 	return map[string]route{
-		"/authorize": {"authorize", page, getPost, authorization.Serve},
-		"/login":     {"login", page, getPost, signIn.Serve},
-		"/consent":   {"consent", page, getPost, approval.Serve},
-		"/token":     {"token", api, post, tokens.Serve},
-		"/userinfo":  {"userinfo", bearer, getPost, claims.Serve},
-		"/jwks":      {"jwks", public, get, documents.JWKS},
-		"/.well-known/openid-configuration":       {"discovery", public, get, documents.Metadata},
+		"/authorize":                        {"authorize", page, getPost, authorization.Serve},
+		"/login":                            {"login", page, getPost, signIn.Serve},
+		"/consent":                          {"consent", page, getPost, approval.Serve},
+		"/token":                            {"token", api, post, tokens.Serve},
+		"/userinfo":                         {"userinfo", bearer, getPost, claims.Serve},
+		"/jwks":                             {"jwks", public, get, documents.JWKS},
+		"/.well-known/openid-configuration": {"discovery", public, get, documents.Metadata},
 		"/.well-known/oauth-authorization-server": {"discovery", public, get, documents.Metadata},
 		ui.AssetsPath: {"assets", public, get, pages.Assets().Serve},
 	}
@@ -127,4 +127,3 @@ func routes(c Config, pages *ui.Pages) map[string]route {
 
 // maxBody bounds the body of a request, in bytes.
 const maxBody = 64 << 10
-
