@@ -1,0 +1,215 @@
+package main
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"os"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+	"golang.org/x/sync/errgroup"
+	"k8s.io/client-go/rest"
+	"sigs.k8s.io/controller-runtime/pkg/cache"
+	"sigs.k8s.io/controller-runtime/pkg/certwatcher"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	ctrlmetrics "sigs.k8s.io/controller-runtime/pkg/metrics"
+
+	"github.com/latchkey-io/latchkey/controllers/publish"
+	"github.com/latchkey-io/latchkey/server"
+	"github.com/latchkey-io/latchkey/server/certificate"
+	"github.com/latchkey-io/latchkey/server/registry"
+	"github.com/latchkey-io/latchkey/server/review"
+	"github.com/latchkey-io/latchkey/server/store"
+	"github.com/latchkey-io/latchkey/server/store/kubernetes"
+	"github.com/latchkey-io/latchkey/server/store/memory"
+	"github.com/latchkey-io/latchkey/server/token"
+)
+
+// process is a server being put together: what runs beside the listeners, and what /readyz asks.
+type process struct {
+	options  *options
+	logger   *slog.Logger
+	config   *rest.Config
+	client   client.WithWatch
+	cache    cache.Cache
+	holder   *registry.Holder
+	registry *prometheus.Registry
+	metrics  *server.Metrics
+	run      []func(context.Context) error
+	checks   map[string]func() error
+}
+
+// runServer serves until the context ends.
+func runServer(ctx context.Context, o *options, logger *slog.Logger) error {
+	p, err := newProcess(o, logger)
+	if err != nil {
+		return err
+	}
+	if err := p.publish(ctx); err != nil {
+		return err
+	}
+	grants, err := p.grants()
+	if err != nil {
+		return err
+	}
+	listeners, err := p.listeners(ctx, grants)
+	if err != nil {
+		return err
+	}
+	group, ctx := errgroup.WithContext(ctx)
+	for _, run := range p.run {
+		group.Go(func() error { return run(ctx) })
+	}
+	group.Go(func() error { return server.Listen(ctx, logger, listeners...) })
+	return group.Wait()
+}
+
+func newProcess(o *options, logger *slog.Logger) (*process, error) {
+	scheme, err := newScheme()
+	if err != nil {
+		return nil, err
+	}
+	p := &process{options: o, logger: logger, holder: &registry.Holder{}, registry: prometheus.NewRegistry(), checks: map[string]func() error{}}
+	if p.metrics, err = server.NewMetrics(p.registry); err != nil {
+		return nil, err
+	}
+	if p.config, err = o.restConfig(); err != nil {
+		return nil, err
+	}
+	if p.client, err = client.NewWithWatch(p.config, client.Options{Scheme: scheme}); err != nil {
+		return nil, err
+	}
+	p.cache, err = publish.NewCache(p.config, scheme, o.namespace)
+	return p, err
+}
+
+// publish keeps the registry in step with the cluster.
+func (p *process) publish(ctx context.Context) error {
+	publisher, err := publish.New(ctx, publish.Config{Cache: p.cache, Namespace: p.options.namespace, Holder: p.holder, Logger: p.logger})
+	if err != nil {
+		return err
+	}
+	p.checks["registry"] = publisher.Ready
+	p.run = append(p.run, p.cache.Start, publisher.Start)
+	return nil
+}
+
+// grants opens the store.
+func (p *process) grants() (store.Grants, error) {
+	if p.options.store == "memory" {
+		p.logger.Warn("grants are kept in memory: they are lost on restart, and only one replica may run")
+		return memory.New(time.Now), nil
+	}
+	s, err := kubernetes.New(kubernetes.Config{
+		Client: p.client, Namespace: p.options.namespace, Logger: p.logger, OnWrite: p.metrics.StoreWrite,
+	})
+	if err != nil {
+		return nil, err
+	}
+	p.run = append(p.run, s.Start)
+	p.checks["grants"] = func() error {
+		if !s.Synced() {
+			return errors.New("the grants have not been read yet")
+		}
+		return nil
+	}
+	return s, nil
+}
+
+// listeners are the public one or two, that for TokenReviews, and that for probes and metrics.
+func (p *process) listeners(ctx context.Context, grants store.Grants) ([]server.Listener, error) {
+	o := p.options
+	proxies, err := o.proxies()
+	if err != nil {
+		return nil, err
+	}
+	public, err := server.New(server.Config{Holder: p.holder, Grants: grants, TrustedProxies: proxies, Logger: p.logger, Metrics: p.metrics})
+	if err != nil {
+		return nil, err
+	}
+	serving, err := p.servingCertificate(ctx)
+	if err != nil {
+		return nil, err
+	}
+	reviewTLS, err := p.reviewTLS(serving)
+	if err != nil {
+		return nil, err
+	}
+	reviews, err := p.reviews(grants)
+	if err != nil {
+		return nil, err
+	}
+	all := []server.Listener{
+		{Name: "https", Address: o.address, TLS: server.TLSConfig(serving), Handler: public},
+		{Name: "review", Address: o.reviewAddress, TLS: reviewTLS, Handler: reviews},
+		{Name: "health", Address: o.healthAddress, Handler: healthHandler(promhttp.HandlerFor(prometheus.Gatherers{p.registry, ctrlmetrics.Registry}, promhttp.HandlerOpts{}), p.checks)},
+	}
+	if o.httpAddress != "" {
+		all = append(all, server.Listener{Name: "http", Address: o.httpAddress, Handler: public})
+	}
+	return all, nil
+}
+
+// reviews makes the handler of TokenReviews.
+func (p *process) reviews(grants store.Grants) (http.Handler, error) {
+	return review.New(review.Config{
+		Holder:   p.holder,
+		Verifier: &token.Verifier{Grants: grants, Now: time.Now},
+		Client:   p.client,
+		Logger:   p.logger,
+	})
+}
+
+type getCertificate = func(*tls.ClientHelloInfo) (*tls.Certificate, error)
+
+// servingCertificate follows files, or the Secret.
+func (p *process) servingCertificate(ctx context.Context) (getCertificate, error) {
+	o := p.options
+	if o.tlsCertFile != "" {
+		return p.certificateFiles(o.tlsCertFile, o.tlsKeyFile)
+	}
+	holder := &certificate.Holder{}
+	p.checks["serving certificate"] = holder.Ready
+	return holder.Get, publish.WatchCertificate(ctx, p.cache, o.namespace, o.servingSecret, p.logger, holder.Set)
+}
+
+// reviewTLS is the TLS of the review listener: kube-apiserver may show a client certificate there.
+func (p *process) reviewTLS(serving getCertificate) (*tls.Config, error) {
+	o := p.options
+	if o.reviewCertFile != "" {
+		var err error
+		if serving, err = p.certificateFiles(o.reviewCertFile, o.reviewKeyFile); err != nil {
+			return nil, err
+		}
+	}
+	config := server.TLSConfig(serving)
+	if o.reviewClientCAFile == "" {
+		return config, nil
+	}
+	pem, err := os.ReadFile(o.reviewClientCAFile)
+	if err != nil {
+		return nil, fmt.Errorf("--review-client-ca-file: %w", err)
+	}
+	config.ClientCAs = x509.NewCertPool()
+	if !config.ClientCAs.AppendCertsFromPEM(pem) {
+		return nil, fmt.Errorf("--review-client-ca-file: %s holds no PEM certificate", o.reviewClientCAFile)
+	}
+	config.ClientAuth = tls.VerifyClientCertIfGiven
+	return config, nil
+}
+
+// certificateFiles follows a pair of files.
+func (p *process) certificateFiles(chain, key string) (getCertificate, error) {
+	w, err := certwatcher.New(chain, key)
+	if err != nil {
+		return nil, err
+	}
+	p.run = append(p.run, w.Start)
+	return w.GetCertificate, nil
+}
