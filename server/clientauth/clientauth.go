@@ -20,6 +20,8 @@ const (
 	// digests is how many digests at least are computed for a call, so that neither an unknown client nor one that has a
 	// single secret answers sooner than one whose secret is being rotated.
 	digests = 2
+	// decoyUID and decoyID stand in for a client and a secret that are not there.
+	decoyUID, decoyID = "00000000-0000-0000-0000-000000000000", "0000000000000000"
 )
 
 // credentials are what a request shows of its client. At most one of the methods is used.
@@ -116,17 +118,13 @@ func secretMatches(iss *registry.Issuer, client *registry.Client, secret string,
 	if secret == "" || len(secret) > maxSecretLength {
 		return false
 	}
-	var (
-		uid     string
-		secrets []registry.Secret
-	)
+	uid, secrets := decoyUID, []registry.Secret(nil)
 	if client != nil {
 		uid, secrets = client.UID, client.Secrets
 	}
 	matched := 0
 	for i := range max(len(secrets), digests) {
-		var s registry.Secret
-		declared := 0
+		s, declared := registry.Secret{ID: decoyID}, 0
 		if i < len(secrets) && (secrets[i].ExpiresAt.IsZero() || now.Before(secrets[i].ExpiresAt)) {
 			s, declared = secrets[i], 1
 		}

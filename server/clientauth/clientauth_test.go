@@ -1,0 +1,201 @@
+package clientauth
+
+import (
+	"encoding/base64"
+	"errors"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/latchkey-io/latchkey/server/oauth"
+	"github.com/latchkey-io/latchkey/server/registry"
+	"github.com/latchkey-io/latchkey/server/registry/registrytest"
+)
+
+const (
+	id     = registrytest.PrintShop
+	secret = registrytest.PrintShopSecret
+)
+
+func testNow() time.Time { return time.Date(2030, 1, 2, 3, 4, 5, 0, time.UTC) }
+
+func basic(clientID, secret string) string {
+	joined := url.QueryEscape(clientID) + ":" + url.QueryEscape(secret)
+	return "Basic " + base64.StdEncoding.EncodeToString([]byte(joined))
+}
+
+func encoded(joined string) string {
+	return "Basic " + base64.StdEncoding.EncodeToString([]byte(joined))
+}
+
+func authenticate(iss *registry.Issuer, form url.Values, authorization ...string) (*registry.Client, error) {
+	r := httptest.NewRequest(http.MethodPost, "/token", nil)
+	r.Header["Authorization"] = authorization
+	return Authenticate(r, form, iss, testNow())
+}
+
+func TestAuthenticate(t *testing.T) {
+	iss := registrytest.Issuer(t, "https://login.example.com", testNow())
+	form := func(kv ...string) url.Values {
+		v := url.Values{}
+		for i := 0; i < len(kv); i += 2 {
+			v.Set(kv[i], kv[i+1])
+		}
+		return v
+	}
+	tests := []struct {
+		name          string
+		authorization []string
+		form          url.Values
+		want          string     // client_id
+		code          oauth.Code // or error
+	}{
+		{"client_secret_basic", []string{basic(id, secret)}, nil, id, ""},
+		{"client_secret_basic, scheme in other case", []string{strings.Replace(basic(id, secret), "Basic", "bASIC", 1)}, nil, id, ""},
+		{"client_secret_basic, the same client_id in the body", []string{basic(id, secret)}, form("client_id", id), id, ""},
+		{"client_secret_basic, form-encoded", []string{encoded("demo%2eprint-shop:" + secret)}, nil, id, ""},
+		{"client_secret_post", nil, form("client_id", id, "client_secret", secret), id, ""},
+		{"none", nil, form("client_id", registrytest.Native), registrytest.Native, ""},
+
+		{"two client authentication methods: basic and post", []string{basic(id, secret)}, form("client_secret", secret), "", oauth.InvalidRequest},
+		{"two client authentication methods: basic and assertion", []string{basic(id, secret)}, form("client_assertion", "x"), "", oauth.InvalidRequest},
+		{"two client authentication methods: post and assertion", nil,
+			form("client_id", id, "client_secret", secret, "client_assertion_type", "x"), "", oauth.InvalidRequest},
+		{"two client authentication methods: two headers", []string{basic(id, secret), basic(id, secret)}, nil, "", oauth.InvalidRequest},
+		{"another client_id in the body", []string{basic(id, secret)}, form("client_id", registrytest.Native), "", oauth.InvalidRequest},
+
+		{"malformed Basic: not base64", []string{"Basic %%%"}, nil, "", oauth.InvalidClient},
+		{"malformed Basic: base64url", []string{"Basic " + base64.RawURLEncoding.EncodeToString([]byte("a:?b>c"))}, nil, "", oauth.InvalidClient},
+		{"malformed Basic: nothing", []string{"Basic"}, nil, "", oauth.InvalidClient},
+		{"malformed Basic: no colon", []string{encoded(id)}, nil, "", oauth.InvalidClient},
+		{"malformed Basic: no client_id", []string{encoded(":" + secret)}, nil, "", oauth.InvalidClient},
+		{"malformed Basic: client_id not form-encoded", []string{encoded("%zz:" + secret)}, nil, "", oauth.InvalidClient},
+		{"malformed Basic: secret not form-encoded", []string{encoded(id + ":%")}, nil, "", oauth.InvalidClient},
+		{"malformed Basic, but a good client in the body", []string{"Basic !"}, form("client_id", registrytest.Native), "", oauth.InvalidClient},
+		{"another scheme", []string{"Bearer " + secret}, form("client_id", registrytest.Native), "", oauth.InvalidClient},
+
+		{"nobody", nil, nil, "", oauth.InvalidClient},
+		{"secret without client_id", nil, form("client_secret", secret), "", oauth.InvalidClient},
+		{"wrong secret", []string{basic(id, secret+"x")}, nil, "", oauth.InvalidClient},
+		{"prefix of the secret", []string{basic(id, secret[:len(secret)-1])}, nil, "", oauth.InvalidClient},
+		{"empty secret", []string{basic(id, "")}, nil, "", oauth.InvalidClient},
+		{"huge secret", []string{basic(id, strings.Repeat("x", 100_000))}, nil, "", oauth.InvalidClient},
+		{"unknown client", []string{basic("demo.nobody", secret)}, nil, "", oauth.InvalidClient},
+		{"unknown client without a secret", nil, form("client_id", "demo.nobody"), "", oauth.InvalidClient},
+		{"confidential client without a secret", nil, form("client_id", id), "", oauth.InvalidClient},
+		{"public client with a secret", nil, form("client_id", registrytest.Native, "client_secret", secret), "", oauth.InvalidClient},
+		{"assertion", nil, form("client_id", id, "client_assertion", "x"), "", oauth.InvalidClient},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			client, err := authenticate(iss, test.form, test.authorization...)
+			switch {
+			case test.code == "" && err != nil:
+				t.Fatalf("got %v", err)
+			case test.code == "" && client.ID != test.want:
+				t.Errorf("got client %q, want %q", client.ID, test.want)
+			case test.code != "" && (client != nil || err == nil || oauth.AsError(err).Code != test.code):
+				t.Errorf("got %v, %v, want %s", client, err, test.code)
+			}
+		})
+	}
+}
+
+// Security: malformed Basic: 401 invalid_client with WWW-Authenticate.
+func TestChallenge(t *testing.T) {
+	iss := registrytest.Issuer(t, "https://login.example.com", testNow())
+	_, err := authenticate(iss, nil, "Basic !")
+	w := httptest.NewRecorder()
+	if err := oauth.WriteError(w, oauth.AsError(err)); err != nil {
+		t.Fatal(err)
+	}
+	if w.Code != http.StatusUnauthorized || !strings.HasPrefix(w.Header().Get("WWW-Authenticate"), "Basic ") {
+		t.Errorf("got %d, WWW-Authenticate %q", w.Code, w.Header().Get("WWW-Authenticate"))
+	}
+}
+
+// Security: user enumeration, for clients: an unknown client and a wrong secret get the same answer.
+func TestSameAnswer(t *testing.T) {
+	iss := registrytest.Issuer(t, "https://login.example.com", testNow())
+	var answers []*oauth.Error
+	for _, header := range []string{basic(id, "wrong"), basic("demo.nobody", "wrong"), basic(registrytest.Native, "wrong")} {
+		_, err := authenticate(iss, nil, header)
+		var e *oauth.Error
+		if !errors.As(err, &e) {
+			t.Fatalf("got %v", err)
+		}
+		answers = append(answers, e)
+	}
+	for _, a := range answers[1:] {
+		if a.Code != answers[0].Code || a.Description != answers[0].Description {
+			t.Errorf("got %v and %v", answers[0], a)
+		}
+	}
+}
+
+func TestSecretRotation(t *testing.T) {
+	iss := registrytest.Issuer(t, "https://login.example.com", testNow())
+	declared := func(secretID, secret string, expiresAt time.Time) registry.Secret {
+		return registry.Secret{ID: secretID, ExpiresAt: expiresAt, Digest: iss.Keys.ClientDigest(registrytest.PrintShopUID, secretID, expiresAt, secret)}
+	}
+	c := registrytest.Client(t, iss, id)
+	c.Secrets = []registry.Secret{
+		declared("expired", "secret-expired", testNow()),
+		declared("old", "secret-old", testNow().Add(time.Second)),
+		declared("new", "secret-new", time.Time{}),
+	}
+	iss = registrytest.WithClient(iss, c)
+	for secret, want := range map[string]bool{"secret-new": true, "secret-old": true, "secret-expired": false, "secret-never": false} {
+		if _, err := authenticate(iss, nil, basic(id, secret)); (err == nil) != want {
+			t.Errorf("%s: got %v, want success %v", secret, err, want)
+		}
+	}
+}
+
+// Security: tenant with every right in its namespace: a digest copied from another client, an expiry extended.
+func TestTamperedStatus(t *testing.T) {
+	iss := registrytest.Issuer(t, "https://login.example.com", testNow())
+	expiry := testNow().Add(-time.Minute)
+	for name, s := range map[string]registry.Secret{
+		"digest copied from another client": {ID: "one", Digest: iss.Keys.ClientDigest("uid-of-another", "one", time.Time{}, secret)},
+		"expiry extended": {ID: "one", ExpiresAt: testNow().Add(time.Hour),
+			Digest: iss.Keys.ClientDigest(registrytest.PrintShopUID, "one", expiry, secret)},
+		"expiry removed": {ID: "one", Digest: iss.Keys.ClientDigest(registrytest.PrintShopUID, "one", expiry, secret)},
+		"id changed":     {ID: "two", Digest: iss.Keys.ClientDigest(registrytest.PrintShopUID, "one", time.Time{}, secret)},
+		"zero digest":    {ID: "one"},
+	} {
+		c := registrytest.Client(t, iss, id)
+		c.Secrets = []registry.Secret{s}
+		if _, err := authenticate(registrytest.WithClient(iss, c), nil, basic(id, secret)); err == nil {
+			t.Errorf("%s: authenticated", name)
+		}
+	}
+}
+
+// Security: timing: an unknown client costs the same work as a wrong secret, be there one secret or two. Work is counted in
+// allocations, which every HMAC makes and which, unlike time, are the same on every run.
+func TestSameWork(t *testing.T) {
+	iss := registrytest.Issuer(t, "https://login.example.com", testNow())
+	two := registrytest.Client(t, iss, id)
+	two.Secrets = append(two.Secrets, registry.Secret{ID: "two"})
+	work := func(iss *registry.Issuer, clientID string) float64 {
+		r := httptest.NewRequest(http.MethodPost, "/token", nil)
+		r.Header.Set("Authorization", basic(clientID, "wrong-secret"))
+		return testing.AllocsPerRun(50, func() {
+			if _, err := Authenticate(r, nil, iss, testNow()); err == nil {
+				t.Error("authenticated")
+			}
+		})
+	}
+	want := work(iss, "demo.print-shoo")
+	for name, got := range map[string]float64{
+		"one secret": work(iss, id), "two secrets": work(registrytest.WithClient(iss, two), id), "public client": work(iss, registrytest.Native),
+	} {
+		if got != want {
+			t.Errorf("%s: %v allocations, %v for an unknown client", name, got, want)
+		}
+	}
+}
