@@ -5,20 +5,58 @@ package password
 import (
 	"context"
 	"errors"
+	"fmt"
+	"unicode/utf8"
+
+	"github.com/alexedwards/argon2id"
+	"golang.org/x/text/secure/precis"
 )
 
-// ErrTooBusy says that so many passwords are waiting to be verified that this one isn't: HTTP 503, and try again.
-var ErrTooBusy = errors.New("password: too many verifications are waiting")
+// MaxLength is the length in bytes of the longest password.
+const MaxLength = 1024
 
-// Verifier verifies passwords.
-type Verifier struct{}
+// The cost of the hashes that Hash makes: the least that the OWASP Password Storage Cheat Sheet recommends for
+// Argon2id. Memory is in KiB.
+const (
+	hashMemory      = 19 * 1024
+	hashTime        = 2
+	hashParallelism = 1
+)
 
-// NewVerifier returns a Verifier sized for this machine.
-func NewVerifier() *Verifier { return &Verifier{} }
+// Hash makes an Argon2id hash of a password as a PHC string. An empty password, one that is longer than MaxLength bytes
+// and one that is not UTF-8 are errors.
+func Hash(password string) (string, error) {
+	switch {
+	case password == "":
+		return "", errors.New("password: it is empty")
+	case len(password) > MaxLength:
+		return "", fmt.Errorf("password: it is longer than %d bytes", MaxLength)
+	case !utf8.ValidString(password):
+		return "", errors.New("password: it is not UTF-8")
+	}
+	return argon2id.CreateHash(prepare(password), &argon2id.Params{
+		Memory: hashMemory, Iterations: hashTime, Parallelism: hashParallelism, SaltLength: 16, KeyLength: 32,
+	})
+}
 
-// Verify says whether the password is the one that hash was made of. For a user who is unknown or has no password, hash is
-// empty: the answer is no, after the work that a known user's password would have cost. username chooses which
-// work that is, and is looked at for nothing else. Errors: ErrTooBusy, the context's, or that the hash can't be used.
-func (v *Verifier) Verify(ctx context.Context, username, hash, password string) (bool, error) {
-	return false, errors.New("password: not ready")
+// Verify says whether hash was made of the password. It is bound by nothing but the limits on hashes: servers use a
+// Verifier. Errors: the context's, or an *UnusableHashError.
+func Verify(ctx context.Context, hash, password string) (bool, error) {
+	c, err := costOf(hash)
+	if err != nil {
+		return false, err
+	}
+	if err := ctx.Err(); err != nil {
+		return false, err
+	}
+	return c.compare(hash, password)
+}
+
+// prepare gives one password the same bytes on every keyboard (OpaqueString, RFC 8265 section 4.2). What the profile
+// refuses, such as control characters, is taken as it is: the hash may come from elsewhere.
+func prepare(password string) string {
+	if prepared, err := precis.OpaqueString.String(password); err == nil {
+		return prepared
+	}
+	return password
 }
