@@ -171,7 +171,7 @@ type ClientSecret struct {
 	// +kubebuilder:validation:MaxProperties=3
 	// +kubebuilder:validation:XValidation:rule="self.all(k, k in ['client-id', 'client-secret', 'issuer'])",message="keys may rename client-id, client-secret and issuer only"
 	// +kubebuilder:validation:XValidation:rule="self.all(k, self[k].matches('^[A-Za-z0-9._-]{1,64}$'))",message="a key of a Secret has 1 to 64 letters, digits, dots, dashes or underscores"
-	// +kubebuilder:validation:XValidation:rule="self.all(k, self.all(l, k == l || self[k] != self[l])) && self.all(k, !(self[k] in ['type', 'provider', 'uri']))",message="keys must be renamed to different names, none of them type, provider or uri"
+	// +kubebuilder:validation:XValidation:rule="['client-id', 'client-secret', 'issuer'].all(k, ['client-id', 'client-secret', 'issuer'].all(l, k == l || (k in self ? self[k] : k) != (l in self ? self[l] : l))) && self.all(k, !(self[k] in ['type', 'provider', 'uri']))",message="keys must be renamed to different names, none of them type, provider or uri"
 	Keys map[string]SecretKey `json:"keys,omitempty"`
 	// labels are set on a Generated Secret.
 	// +optional
