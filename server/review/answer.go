@@ -1,0 +1,109 @@
+package review
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+
+	authenticationv1 "k8s.io/api/authentication/v1"
+
+	"github.com/latchkey-io/latchkey/server/registry"
+	"github.com/latchkey-io/latchkey/server/token"
+)
+
+// no is the definite no. It has no error: with one, kube-apiserver would ask again for each request with a foreign token.
+func no() authenticationv1.TokenReviewStatus { return authenticationv1.TokenReviewStatus{} }
+
+// review decides. An error means that the answer is not known.
+func (h *Handler) review(ctx context.Context, s *registry.Snapshot, c *caller, spec *authenticationv1.TokenReviewSpec) (authenticationv1.TokenReviewStatus, error) {
+	if !c.apiServer && len(spec.Audiences) == 0 {
+		return authenticationv1.TokenReviewStatus{Error: "spec.audiences is missing: name the identifier of the resource server"}, nil
+	}
+	// Tokens of others reach us by every request that no authenticator before took: they must cost nothing.
+	issuer, _ := token.PeekIssuer(spec.Token)
+	iss, ok := s.ByURL(issuer)
+	if !ok {
+		return no(), nil
+	}
+	if iss.Keys == nil {
+		return no(), fmt.Errorf("issuer %s has no keys", iss.URL)
+	}
+	audiences, err := h.audiences(ctx, iss, c, spec.Audiences)
+	if err != nil || len(audiences) == 0 {
+		return no(), err
+	}
+	active, err := h.Verifier.Active(ctx, iss, spec.Token, audiences)
+	if errors.Is(err, token.ErrInactive) {
+		h.Logger.DebugContext(ctx, "a token is not active", "issuer", iss.URL, "audiences", audiences, "reason", err)
+		return no(), nil
+	}
+	if err != nil {
+		return no(), err
+	}
+	return h.answer(ctx, iss, active, audiences), nil
+}
+
+// audiences are those that count of the ones asked for: that are declared, and that the caller may review. kube-apiserver, which
+// may review all, means its own by none.
+func (h *Handler) audiences(ctx context.Context, iss *registry.Issuer, c *caller, asked []string) ([]string, error) {
+	if c.apiServer && len(asked) == 0 {
+		return iss.KubernetesAudiences, nil
+	}
+	var counted []string
+	for _, audience := range asked {
+		resource, ok := resourceOf(iss, audience)
+		if !ok || slices.Contains(counted, audience) {
+			continue
+		}
+		if !c.apiServer {
+			allowed, err := h.Callers.mayReview(ctx, c, resource)
+			if err != nil {
+				return nil, err
+			}
+			if !allowed {
+				h.Logger.InfoContext(ctx, "a caller may not review tokens for an audience", "caller", c.user.Username, "audience", audience)
+				continue
+			}
+		}
+		counted = append(counted, audience)
+	}
+	return counted, nil
+}
+
+// resourceOf is the resource that answers to the audience. The issuer itself does not: a token for it alone is for userinfo.
+func resourceOf(iss *registry.Issuer, audience string) (*registry.Resource, bool) {
+	if slices.Contains(iss.KubernetesAudiences, audience) {
+		return &registry.Resource{Identifier: audience, Kubernetes: true}, true
+	}
+	r, ok := iss.Resources.Get(audience)
+	return r, ok && !r.Kubernetes
+}
+
+// answer is the success, or a no where nothing is left to say yes to.
+func (h *Handler) answer(ctx context.Context, iss *registry.Issuer, a *token.Active, audiences []string) authenticationv1.TokenReviewStatus {
+	audiences = slices.DeleteFunc(slices.Clone(audiences), func(audience string) bool {
+		return !slices.Contains(a.Audience, audience) || !mayUse(iss, a.Client, audience)
+	})
+	if len(audiences) == 0 {
+		return no()
+	}
+	user, err := userInfo(iss, a)
+	if err != nil {
+		h.Logger.ErrorContext(ctx, "a good token is refused for the name it would have in Kubernetes", "issuer", iss.URL, "client_id", a.ClientID, "reason", err)
+		return no()
+	}
+	return authenticationv1.TokenReviewStatus{Authenticated: true, User: user, Audiences: audiences}
+}
+
+// mayUse says whether the client may still ask for tokens with the audience: an owner who withdraws access, or an
+// administrator who takes a client off the list for kube-apiserver, ends its tokens too.
+func mayUse(iss *registry.Issuer, c *registry.Client, audience string) bool {
+	kubernetes := slices.Contains(iss.KubernetesAudiences, audience)
+	return slices.ContainsFunc(c.Access, func(a registry.Access) bool {
+		if kubernetes {
+			return a.Resource.Kubernetes
+		}
+		return a.Resource.Identifier == audience && !a.Resource.Kubernetes
+	})
+}

@@ -1,0 +1,167 @@
+// Package review answers TokenReviews (authentication.k8s.io/v1 and v1beta1) about the access tokens of all issuers, at the
+// path at which kube-apiserver answers them, on a listener of its own. It is the webhook token authenticator of
+// kube-apiserver, and what services ask directly with any Kubernetes client library.
+//
+// What is answered:
+//
+//   - A good token: authenticated, always with audiences, the ones that are asked for, in the token, and still declared.
+//     Without them kube-apiserver would take any resource's token for its own.
+//   - A definite no: authenticated false and nothing else. kube-apiserver caches it.
+//   - Not known, as when the store can't be read: HTTP 500 with reason InternalError. kube-apiserver tries again up to
+//     five times and caches nothing. status.error would not do: unless the audiences asked for are its own, kube-apiserver
+//     doesn't look at it, and caches a no.
+//   - A caller that is not proven: HTTP 401. One that may not review an audience is told the same as if the token were bad.
+package review
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"mime"
+	"net/http"
+	"strings"
+
+	authenticationv1 "k8s.io/api/authentication/v1"
+	authenticationv1beta1 "k8s.io/api/authentication/v1beta1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+
+	"github.com/latchkey-io/latchkey/server/oauth"
+	"github.com/latchkey-io/latchkey/server/registry"
+	"github.com/latchkey-io/latchkey/server/token"
+)
+
+const (
+	// maxBody bounds a request, in bytes.
+	maxBody = 64 << 10
+	// maxAudiences bounds the audiences of a request: each may cost a SubjectAccessReview.
+	maxAudiences = 32
+)
+
+// kind is what is posted and answered.
+const kind = "TokenReview"
+
+// paths are where TokenReviews are answered, with the version that a request has which names none.
+var paths = map[string]string{
+	"/apis/authentication.k8s.io/v1/tokenreviews":      authenticationv1.SchemeGroupVersion.String(),
+	"/apis/authentication.k8s.io/v1beta1/tokenreviews": authenticationv1beta1.SchemeGroupVersion.String(),
+}
+
+// Handler is the reviewer. Its listener must ask for a client certificate and verify it if one is given
+// (tls.VerifyClientCertIfGiven) against an authority that vouches for kube-apiserver alone; without such an authority it
+// must not ask at all.
+type Handler struct {
+	// Holder gives the snapshot that a request sees.
+	Holder *registry.Holder
+	// Verifier says which tokens are good.
+	Verifier *token.Verifier
+	// Callers proves and authorizes ServiceAccounts. When nil, kube-apiserver is the only caller.
+	Callers *Callers
+	// Logger takes failures and why a token or a caller was refused; never a token.
+	Logger *slog.Logger
+}
+
+// ServeHTTP answers a TokenReview.
+func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	review, err := h.serve(w, r)
+	if err != nil {
+		h.fail(w, r, err)
+		return
+	}
+	h.write(w, r, http.StatusOK, review)
+}
+
+func (h *Handler) serve(w http.ResponseWriter, r *http.Request) (*authenticationv1.TokenReview, error) {
+	version, ok := paths[r.URL.Path]
+	if !ok {
+		return nil, apierrors.NewGenericServerResponse(http.StatusNotFound, "", schema.GroupResource{}, "", "TokenReviews are answered here and nothing else", 0, false)
+	}
+	if r.Method != http.MethodPost {
+		w.Header().Set("Allow", http.MethodPost)
+		return nil, apierrors.NewMethodNotSupported(tokenReviews, strings.ToLower(r.Method))
+	}
+	snapshot := h.Holder.Load()
+	if snapshot == nil {
+		return nil, errors.New("no snapshot of the registry yet")
+	}
+	caller, err := h.caller(r, snapshot)
+	if err != nil {
+		return nil, err
+	}
+	asked, err := decode(w, r, version)
+	if err != nil {
+		return nil, err
+	}
+	answer := &authenticationv1.TokenReview{TypeMeta: asked.TypeMeta} // without the token, which the caller has
+	answer.Status, err = h.review(r.Context(), snapshot, caller, &asked.Spec)
+	return answer, err
+}
+
+// decode reads the request. Its apiVersion counts, and not the path: kube-apiserver posts either version to the one URL that it is
+// given. The two have the same members.
+func decode(w http.ResponseWriter, r *http.Request, version string) (*authenticationv1.TokenReview, error) {
+	if media, _, err := mime.ParseMediaType(r.Header.Get("Content-Type")); err != nil || media != "application/json" {
+		return nil, apierrors.NewGenericServerResponse(http.StatusUnsupportedMediaType, "post", tokenReviews, "", "a TokenReview is posted as application/json", 0, false)
+	}
+	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
+	if tooLarge := (*http.MaxBytesError)(nil); errors.As(err, &tooLarge) {
+		return nil, apierrors.NewRequestEntityTooLargeError(fmt.Sprintf("a TokenReview has %d bytes at most", maxBody))
+	}
+	if err != nil {
+		return nil, apierrors.NewBadRequest("the body could not be read")
+	}
+	review := &authenticationv1.TokenReview{}
+	if err := json.Unmarshal(body, review); err != nil {
+		return nil, apierrors.NewBadRequest("the body is not a TokenReview in JSON")
+	}
+	if review.Kind == "" && review.APIVersion == "" {
+		review.Kind, review.APIVersion = kind, version
+	}
+	switch {
+	case review.Kind != kind || !knownVersion(review.APIVersion):
+		return nil, apierrors.NewBadRequest("the body is not a TokenReview of authentication.k8s.io/v1 or v1beta1")
+	case review.Spec.Token == "":
+		return nil, apierrors.NewBadRequest("spec.token is missing")
+	case len(review.Spec.Audiences) > maxAudiences:
+		return nil, apierrors.NewBadRequest(fmt.Sprintf("spec.audiences has more than %d items", maxAudiences))
+	}
+	return review, nil
+}
+
+func knownVersion(apiVersion string) bool {
+	for _, v := range paths {
+		if v == apiVersion {
+			return true
+		}
+	}
+	return false
+}
+
+// fail answers with a Status. What is not meant for the caller becomes "try again", and is logged.
+func (h *Handler) fail(w http.ResponseWriter, r *http.Request, err error) {
+	var status *apierrors.StatusError
+	if !errors.As(err, &status) {
+		h.Logger.ErrorContext(r.Context(), "a TokenReview could not be answered", "error", err)
+		status = apierrors.NewInternalError(errors.New("the token could not be checked; try again"))
+	}
+	body := status.Status()
+	body.Kind, body.APIVersion = "Status", "v1"
+	if body.Code == http.StatusUnauthorized {
+		w.Header().Set("WWW-Authenticate", `Bearer realm="tokenreviews"`)
+	}
+	if body.Details != nil && body.Details.RetryAfterSeconds > 0 {
+		w.Header().Set("Retry-After", fmt.Sprint(body.Details.RetryAfterSeconds))
+	}
+	h.write(w, r, int(body.Code), body)
+}
+
+func (h *Handler) write(w http.ResponseWriter, r *http.Request, status int, v any) {
+	if err := oauth.WriteJSON(w, status, v); err != nil {
+		h.Logger.DebugContext(r.Context(), "a TokenReview's answer could not be sent", "error", err)
+	}
+}
+
+// tokenReviews is what Statuses are about.
+var tokenReviews = schema.GroupResource{Group: authenticationv1.GroupName, Resource: "tokenreviews"}
