@@ -1,0 +1,183 @@
+package session_test
+
+import (
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/latchkey-io/latchkey/server/registry"
+	"github.com/latchkey-io/latchkey/server/registry/registrytest"
+	"github.com/latchkey-io/latchkey/server/session"
+)
+
+// signIn signs Alice in and returns the live cookies of the response.
+func signIn(t *testing.T, iss *registry.Issuer, now time.Time) []*http.Cookie {
+	t.Helper()
+	w := httptest.NewRecorder()
+	if _, err := session.SignIn(w, iss, registrytest.User(t, iss, registrytest.Alice), now); err != nil {
+		t.Fatal(err)
+	}
+	var live []*http.Cookie
+	for _, c := range w.Result().Cookies() { //nolint:bodyclose // a recorder's
+		if c.MaxAge >= 0 {
+			live = append(live, c)
+		}
+	}
+	if len(live) != 1 {
+		t.Fatalf("%d cookies", len(live))
+	}
+	return live
+}
+
+func load(iss *registry.Issuer, now time.Time, cookies ...*http.Cookie) session.Browser {
+	r := httptest.NewRequest(http.MethodGet, "/", nil)
+	for _, c := range cookies {
+		r.AddCookie(c)
+	}
+	return session.Load(r, iss, now)
+}
+
+func TestSessionLivesAsLongAsItsUser(t *testing.T) {
+	now := time.Now()
+	iss := registrytest.Issuer(t, "https://login.example", now)
+	cookies := signIn(t, iss, now)
+	alice := func(change func(*registry.User)) *registry.Issuer {
+		u := registrytest.User(t, iss, registrytest.Alice)
+		change(u)
+		return registrytest.WithUser(iss, u)
+	}
+	shorter := *iss
+	config := *iss.Config
+	config.Lifetimes.Session = time.Hour
+	shorter.Config = &config
+	for _, tc := range []struct {
+		name  string
+		iss   *registry.Issuer
+		after time.Duration
+		want  bool
+	}{
+		{"at once", iss, 0, true},
+		{"at the end", iss, 12*time.Hour - time.Second, true},
+		{"after the end", iss, 12 * time.Hour, false},
+		{"user deleted or disabled", registrytest.Without(iss, registrytest.Alice), 0, false},
+		{"user created anew under the name", alice(func(u *registry.User) { u.UID = "uid-2" }), 0, false},
+		{"password changed", alice(func(u *registry.User) { u.CredentialVersion = "2" }), 0, false},
+		{"groups changed", alice(func(u *registry.User) { u.Groups = nil }), 0, true},
+		{"lifetime shortened since", &shorter, time.Hour, false},
+	} {
+		b := load(tc.iss, now.Add(tc.after), cookies...)
+		if got := b.Session != nil; got != tc.want {
+			t.Errorf("%s: live %v, want %v", tc.name, got, tc.want)
+		}
+		if tc.want && (b.Session.User.Name != registrytest.Alice || !b.Session.AuthTime.Equal(now.Truncate(time.Millisecond))) {
+			t.Errorf("%s: %+v", tc.name, b.Session)
+		}
+	}
+}
+
+// Row: cookie from one issuer at another → refused. Two issuers on one host get each other's cookies; and somebody may
+// rename one, and the issuers may even share their keys.
+func TestCookieOfOneIssuerAtAnother(t *testing.T) {
+	now := time.Now()
+	a := registrytest.Issuer(t, "https://login.example/a", now)
+	b := registrytest.Issuer(t, "https://login.example/b", now)
+	b.Keys = a.Keys
+	ofA, ofB := signIn(t, a, now), signIn(t, b, now)
+	if ofA[0].Name == ofB[0].Name {
+		t.Error("two issuers use one cookie name")
+	}
+	if load(b, now, ofA...).Session != nil {
+		t.Error("the cookie was accepted")
+	}
+	renamed := *ofA[0]
+	renamed.Name = ofB[0].Name
+	if load(b, now, &renamed).Session != nil {
+		t.Error("the cookie was accepted under the other's name")
+	}
+	if load(b, now, ofB...).Session == nil {
+		t.Error("its own cookie was refused")
+	}
+}
+
+func TestForgedCookies(t *testing.T) {
+	now := time.Now()
+	iss := registrytest.Issuer(t, "https://login.example", now)
+	good := signIn(t, iss, now)[0]
+	for name, value := range map[string]string{
+		"empty": "", "truncated": good.Value[:len(good.Value)-4], "not sealed": "alice", "huge": strings.Repeat("A", 9000),
+		"changed": "AAAA" + good.Value[4:],
+	} {
+		c := *good
+		c.Value = value
+		if b := load(iss, now, &c); b.Session != nil || b.Binding() != "" {
+			t.Errorf("%s: accepted", name)
+		}
+	}
+	// A sealed value for another purpose, under the issuer's very keys.
+	other, err := iss.Keys.Seal(iss.URL, "interaction/login", []byte(`{"usr":"alice","uid":"uid-alice","ver":"1","exp":99999999999999}`), now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := *good
+	c.Value = other
+	if load(iss, now, &c).Session != nil {
+		t.Error("a value sealed for another purpose was accepted")
+	}
+}
+
+// Row: session fixation → new session at sign-in: a new sid, and the pre-session is gone.
+func TestSignInReplacesEverything(t *testing.T) {
+	now := time.Now()
+	iss := registrytest.Issuer(t, "https://login.example", now)
+	before := httptest.NewRecorder()
+	anonymous := session.Ensure(before, iss, session.Browser{})
+	planted := before.Result().Cookies() //nolint:bodyclose // a recorder's
+	if len(planted) != 1 || load(iss, now, planted...).Binding() != anonymous.Binding() {
+		t.Fatalf("pre-session: %v", planted)
+	}
+	one, two := load(iss, now, signIn(t, iss, now)...), load(iss, now, signIn(t, iss, now)...)
+	if one.Session.ID == two.Session.ID || one.Binding() == two.Binding() {
+		t.Error("two sign-ins have one sid")
+	}
+	if one.Binding() == anonymous.Binding() {
+		t.Error("the binding from before sign-in is good after it")
+	}
+	w := httptest.NewRecorder()
+	if _, err := session.SignIn(w, iss, registrytest.User(t, iss, registrytest.Alice), now); err != nil {
+		t.Fatal(err)
+	}
+	cleared := false
+	for _, c := range w.Result().Cookies() { //nolint:bodyclose // a recorder's
+		cleared = cleared || c.Name == planted[0].Name && c.MaxAge < 0
+	}
+	if !cleared {
+		t.Error("the pre-session cookie was not taken away")
+	}
+	if again := session.Ensure(httptest.NewRecorder(), iss, one); again.Binding() != one.Binding() {
+		t.Error("Ensure replaced a session")
+	}
+	short := &http.Cookie{Name: planted[0].Name, Value: "x"}
+	if load(iss, now, short).Binding() != "" {
+		t.Error("a pre-session id that we never made was accepted")
+	}
+}
+
+func TestCookieAttributes(t *testing.T) {
+	now := time.Now()
+	for issuer, secure := range map[string]bool{"https://login.example/x": true, "http://127.0.0.1:8080": false} {
+		iss := registrytest.Issuer(t, issuer, now)
+		for _, c := range signIn(t, iss, now) {
+			if !c.HttpOnly || c.Secure != secure || c.SameSite != http.SameSiteLaxMode || c.Path != "/" || c.Domain != "" || c.MaxAge != 0 {
+				t.Errorf("%s: %+v", issuer, c)
+			}
+			if strings.HasPrefix(c.Name, "__Host-") != secure {
+				t.Errorf("%s: named %s", issuer, c.Name)
+			}
+			if strings.Contains(c.Value, registrytest.Alice) {
+				t.Error("the cookie can be read")
+			}
+		}
+	}
+}
