@@ -183,8 +183,14 @@ func metadataCache(mgr ctrl.Manager) (cache.Cache, error) {
 	if err != nil {
 		return nil, err
 	}
-	return secrets, mgr.Add(secrets)
+	return secrets, mgr.Add(cacheRunnable{secrets})
 }
+
+// cacheRunnable tells the manager, by GetCache, to fill the cache before controllers start, on every replica.
+type cacheRunnable struct{ cache.Cache }
+
+// GetCache implements what the manager knows caches by.
+func (c cacheRunnable) GetCache() cache.Cache { return c.Cache }
 
 // healthChecks serves /healthz and /readyz beside /metrics, on one address.
 func healthChecks(mgr ctrl.Manager, caches ...cache.Cache) error {
