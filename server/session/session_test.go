@@ -20,7 +20,7 @@ func signIn(t *testing.T, iss *registry.Issuer, now time.Time) []*http.Cookie {
 		t.Fatal(err)
 	}
 	var live []*http.Cookie
-	for _, c := range w.Result().Cookies() { //nolint:bodyclose // a recorder's
+	for _, c := range w.Result().Cookies() {
 		if c.MaxAge >= 0 {
 			live = append(live, c)
 		}
@@ -133,7 +133,7 @@ func TestSignInReplacesEverything(t *testing.T) {
 	iss := registrytest.Issuer(t, "https://login.example", now)
 	before := httptest.NewRecorder()
 	anonymous := session.Ensure(before, iss, session.Browser{})
-	planted := before.Result().Cookies() //nolint:bodyclose // a recorder's
+	planted := before.Result().Cookies()
 	if len(planted) != 1 || load(iss, now, planted...).Binding() != anonymous.Binding() {
 		t.Fatalf("pre-session: %v", planted)
 	}
@@ -149,7 +149,7 @@ func TestSignInReplacesEverything(t *testing.T) {
 		t.Fatal(err)
 	}
 	cleared := false
-	for _, c := range w.Result().Cookies() { //nolint:bodyclose // a recorder's
+	for _, c := range w.Result().Cookies() {
 		cleared = cleared || c.Name == planted[0].Name && c.MaxAge < 0
 	}
 	if !cleared {

@@ -31,10 +31,13 @@ const (
 	// Photos and Orders are identifiers of resource servers.
 	Photos = "https://photos.demo.svc"
 	Orders = "https://orders.shop.svc"
-	// PhotosWrite wants the group family.
-	PhotosRead, PhotosWrite = "photos.read", "photos.write"
-	OrdersRead              = "orders.read"
-	Family                  = "family"
+	// PhotosRead is a scope of Photos that every user may grant.
+	PhotosRead = "photos.read"
+	// PhotosWrite is a scope of Photos that wants the group Family.
+	PhotosWrite = "photos.write"
+	// OrdersRead is the scope of Orders that PrintShop may ask for.
+	OrdersRead = "orders.read"
+	Family     = "family"
 
 	// Alice is in the group Family, Bob is not.
 	Alice         = "alice"
