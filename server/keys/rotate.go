@@ -99,7 +99,7 @@ func rotateSealing(current []*SealingKey, s Schedule, now time.Time, changed *bo
 	}
 	switch {
 	case last < 0:
-		out, *changed = append(out, newSealingKey(now)), true
+		out, *changed = append(out, newSealingKey(now.Add(-firstKeySkew))), true
 	case due(out[last].ActiveAt, s, now):
 		k := newSealingKey(successorAt(out[last].ActiveAt, s, now))
 		old := *out[last]
