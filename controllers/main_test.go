@@ -103,12 +103,14 @@ func runController() error {
 	healthAddress = listener.Addr().String()
 	ns := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: operatorNamespace}}
 	as := &v1alpha1.AuthorizationServer{ObjectMeta: metav1.ObjectMeta{Name: "default"}, Spec: v1alpha1.AuthorizationServerSpec{Issuer: defaultIssuer}}
-	err = errors.Join(listener.Close(), running.api.Create(context.Background(), ns), running.api.Create(context.Background(), as))
+	ctx := context.Background()
+	err = errors.Join(listener.Close(), running.api.Create(ctx, ns), running.api.Create(ctx, as),
+		running.api.Create(ctx, grant(operatorNamespace, "long-expired", time.Now().Add(-time.Hour))))
 	if err != nil {
 		return err
 	}
 	go func() {
-		if err := controllers.Run(context.Background(), config()); err != nil {
+		if err := controllers.Run(ctx, config()); err != nil {
 			panic(fmt.Sprintf("the controller ended: %v", err))
 		}
 	}()

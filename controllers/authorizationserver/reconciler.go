@@ -22,6 +22,10 @@ import (
 	"github.com/latchkey-io/latchkey/server/keys"
 )
 
+// lookAgain bounds the time between two looks at the keys' times: a machine that slept, or whose clock was set, is late by no
+// more than that, which publishing ahead covers.
+const lookAgain = time.Hour
+
 // Reconciler keeps the keys and the status of AuthorizationServers.
 type Reconciler struct {
 	// Client reads from the cache and writes.
@@ -104,7 +108,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Resu
 	case again.IsZero():
 		return ctrl.Result{}, nil
 	}
-	return ctrl.Result{RequeueAfter: max(again.Sub(r.Now()), time.Second)}, nil
+	return ctrl.Result{RequeueAfter: min(max(again.Sub(r.Now()), time.Second), lookAgain)}, nil
 }
 
 func keysProblem(err error) compile.Problem {

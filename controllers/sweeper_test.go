@@ -1,0 +1,71 @@
+package controllers_test
+
+import (
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/go-logr/logr"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/latchkey-io/latchkey/api/v1alpha1"
+	"github.com/latchkey-io/latchkey/controllers/oauthgrant"
+)
+
+func grant(namespace, name string, expires time.Time) *v1alpha1.OAuthGrant {
+	return &v1alpha1.OAuthGrant{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: name}, Spec: v1alpha1.OAuthGrantSpec{
+		AuthorizationServerName: "default", ClientID: "shop.storefront", ClientUID: "1", User: v1alpha1.GrantUser{Name: "alice", UID: "2"},
+		AuthTime: metav1.NewTime(expires.Add(-time.Hour)), ExpiresAt: metav1.NewTime(expires), Attempt: "a",
+	}}
+}
+
+func names(t *testing.T, namespace string) map[string]bool {
+	t.Helper()
+	var list v1alpha1.OAuthGrantList
+	must(t, still.api.List(t.Context(), &list, client.InNamespace(namespace)))
+	out := map[string]bool{}
+	for _, g := range list.Items {
+		out[g.Name] = true
+	}
+	return out
+}
+
+func TestSweeperDeletesGrantsAMinuteAfterTheyExpire(t *testing.T) {
+	namespace, elsewhere := still.namespace(t, nil), still.namespace(t, nil)
+	now := time.Now().Truncate(time.Second)
+	still.create(t,
+		grant(namespace, "alive", now.Add(time.Second)),
+		grant(namespace, "expired-just-now", now.Add(-59*time.Second)),
+		grant(namespace, "expired", now.Add(-61*time.Second)),
+		grant(elsewhere, "expired", now.Add(-time.Hour)))
+	s := &oauthgrant.Sweeper{Client: still.api, Live: still.api, Namespace: namespace, Now: func() time.Time { return now }, Logger: logr.Discard()}
+	deleted, err := s.Sweep(t.Context())
+	must(t, err)
+	left := names(t, namespace)
+	if deleted != 1 || len(left) != 2 || left["expired"] {
+		t.Errorf("%d deleted, left: %v", deleted, left)
+	}
+	if !names(t, elsewhere)["expired"] {
+		t.Error("an object outside the operator's namespace was deleted")
+	}
+}
+
+func TestSweeperLooksAtEveryPage(t *testing.T) {
+	namespace := still.namespace(t, nil)
+	now := time.Now().Truncate(time.Second)
+	for i := range 520 {
+		still.create(t, grant(namespace, fmt.Sprintf("alive-%03d", i), now.Add(time.Hour)))
+	}
+	still.create(t, grant(namespace, "z-expired", now.Add(-time.Hour)))
+	s := &oauthgrant.Sweeper{Client: still.api, Live: still.api, Namespace: namespace, Now: func() time.Time { return now }, Logger: logr.Discard()}
+	deleted, err := s.Sweep(t.Context())
+	must(t, err)
+	if left := names(t, namespace); deleted != 1 || len(left) != 520 || left["z-expired"] {
+		t.Errorf("%d deleted, %d left", deleted, len(left))
+	}
+}
+
+func TestControllerSweepsWhenItStarts(t *testing.T) {
+	eventually(t, "the grant that was there before is gone", running.gone(t, grant(operatorNamespace, "long-expired", time.Now())))
+}
