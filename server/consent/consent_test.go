@@ -270,3 +270,18 @@ func TestPostedRequest(t *testing.T) {
 		t.Errorf("%d %s", p.Status, p.Location())
 	}
 }
+
+func TestSignInAsSomebodyElse(t *testing.T) {
+	s := servertest.Start(t)
+	b := s.NewBrowser()
+	page := consentPage(t, b, registrytest.Alice)
+	s.Clock.Advance(time.Second)
+	login := b.Follow(b.Get(page.Attr("switch-user", "href")))
+	if login.Text("sign-in") == "" {
+		t.Fatalf("%d %s", login.Status, login.Body)
+	}
+	p := b.Decide(b.SignIn(login, registrytest.Bob, registrytest.BobPassword), "allow")
+	if issued(t, s.Issuer(""), p).User != registrytest.Bob {
+		t.Errorf("%d %s", p.Status, p.Location())
+	}
+}
