@@ -156,7 +156,7 @@ func TestAskDigestTellsAsksApart(t *testing.T) {
 	}
 }
 
-func TestRedirectURIMatches(t *testing.T) {
+func TestRedirectURITricks(t *testing.T) {
 	const web = "https://print.example/callback"
 	for _, tc := range []struct {
 		registered, requested string
