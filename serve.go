@@ -14,6 +14,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 	"golang.org/x/sync/errgroup"
+	clientset "k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/rest"
 	"sigs.k8s.io/controller-runtime/pkg/cache"
 	"sigs.k8s.io/controller-runtime/pkg/certwatcher"
@@ -158,12 +159,16 @@ func (p *process) listeners(ctx context.Context, grants store.Grants) ([]server.
 
 // reviews makes the handler of TokenReviews.
 func (p *process) reviews(grants store.Grants) (http.Handler, error) {
-	return review.New(review.Config{
+	kube, err := clientset.NewForConfig(p.config)
+	if err != nil {
+		return nil, err
+	}
+	return &review.Handler{
 		Holder:   p.holder,
 		Verifier: &token.Verifier{Grants: grants, Now: time.Now},
-		Client:   p.client,
+		Callers:  review.NewCallers(kube.AuthenticationV1().TokenReviews(), kube.AuthorizationV1().SubjectAccessReviews(), time.Now),
 		Logger:   p.logger,
-	})
+	}, nil
 }
 
 type getCertificate = func(*tls.ClientHelloInfo) (*tls.Certificate, error)
