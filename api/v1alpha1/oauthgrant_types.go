@@ -8,6 +8,7 @@ import metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 // +kubebuilder:object:root=true
 // +kubebuilder:resource:categories=oauth
 // +kubebuilder:subresource:status
+// +kubebuilder:validation:XValidation:rule="!has(oldSelf.status) || !has(oldSelf.status.revokedAt) || (has(self.status) && has(self.status.revokedAt) && self.status.revokedAt == oldSelf.status.revokedAt)",message="a revocation is final: status.revokedAt can't be changed or removed"
 // +kubebuilder:printcolumn:name="User",type=string,JSONPath=`.spec.user.name`
 // +kubebuilder:printcolumn:name="Client",type=string,JSONPath=`.spec.clientID`
 // +kubebuilder:printcolumn:name="Server",type=string,JSONPath=`.spec.authorizationServerName`

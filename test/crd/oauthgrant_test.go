@@ -34,3 +34,20 @@ func TestGrantCannotBeChanged(t *testing.T) {
 	_, err := grants.Patch(t.Context(), "fixed", types.MergePatchType, []byte(`{"spec":{"scopes":["photos.write"]}}`), metav1.PatchOptions{})
 	judge(t, err, "a grant can't be changed; delete it to revoke it")
 }
+
+func TestRevocationIsFinal(t *testing.T) {
+	grants := as(t, serverAccount, "oauthgrants", operatorNamespace) // others may not write status at all
+	if _, err := grants.Create(t.Context(), grant("revoked"), metav1.CreateOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	patch := func(status string) error {
+		_, err := grants.Patch(t.Context(), "revoked", types.MergePatchType, []byte(`{"status":`+status+`}`), metav1.PatchOptions{}, "status")
+		return err
+	}
+	if err := patch(`{"revokedAt":"2026-01-01T00:00:00Z","revokedReason":"CodeReplayed"}`); err != nil {
+		t.Fatal(err)
+	}
+	for _, status := range []string{`null`, `{"revokedAt":null}`, `{"revokedAt":"2026-01-01T00:00:01Z"}`} {
+		judge(t, patch(status), "a revocation is final: status.revokedAt can't be changed or removed")
+	}
+}

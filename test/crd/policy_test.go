@@ -105,8 +105,8 @@ func TestServerWritesGrantsAndAnybodyAllowedDeletesThem(t *testing.T) {
 	if _, err := server.Patch(t.Context(), "made", types.MergePatchType, revoke, metav1.PatchOptions{}, "status"); err != nil {
 		t.Errorf("the server could not revoke: %v", err)
 	}
-	unrevoke := []byte(`{"status":{"revokedAt":null}}`)
-	_, err = admin.Patch(t.Context(), "made", types.MergePatchType, unrevoke, metav1.PatchOptions{}, "status")
+	rewrite := []byte(`{"status":{"revokedReason":"Another"}}`)
+	_, err = admin.Patch(t.Context(), "made", types.MergePatchType, rewrite, metav1.PatchOptions{}, "status")
 	refusedByPolicy(t, err, "only Latchkey writes the status of oauthgrants")
 
 	for _, patch := range []string{`{"metadata":{"labels":{"a":"b"}}}`, `{"metadata":{"annotations":{"a":"b"}}}`} {

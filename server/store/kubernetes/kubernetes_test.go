@@ -176,6 +176,30 @@ func TestRevocationsAtOnceLeaveOne(t *testing.T) {
 	}
 }
 
+// security.md: `*/status` written by somebody else. Whoever may, can revoke; nobody can take a revocation back.
+func TestAStatusTamperedWith(t *testing.T) {
+	namespace := newNamespace(t)
+	r := newReplica(t, cluster, namespace, nil, nil)
+	grant := newGrant(t)
+	create(t, r, grant)
+	patch := func(status string) error {
+		_, _, err := cluster.Kubectl(t.Context(), "patch", "oauthgrant", grant.ID, "--namespace="+namespace, "--subresource=status", "--type=merge", `--patch={"status":`+status+`}`)
+		return err
+	}
+	if err := patch(`{"revokedAt":"2030-01-01T00:00:00Z","revokedReason":"ByHand"}`); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "a revocation by hand counts", func(ctx context.Context) (bool, error) {
+		got, err := r.Get(ctx, grant.ID)
+		return err == nil && !got.Alive(time.Now()), err
+	})
+	for _, status := range []string{`null`, `{"revokedAt":null}`, `{"revokedAt":"2031-01-01T00:00:00Z"}`} {
+		if err := patch(status); err == nil || !strings.Contains(err.Error(), "a revocation is final") {
+			t.Errorf("status %s: %v", status, err)
+		}
+	}
+}
+
 func storedObject(t *testing.T, namespace, id string) *v1alpha1.OAuthGrant {
 	t.Helper()
 	object := &v1alpha1.OAuthGrant{}
