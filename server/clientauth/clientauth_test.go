@@ -155,6 +155,28 @@ func TestSecretRotation(t *testing.T) {
 	}
 }
 
+// TestSecretsThatDoNotCount: a public client has no secret whatever its status says, and what is too long is not looked at.
+func TestSecretsThatDoNotCount(t *testing.T) {
+	iss := registrytest.Issuer(t, "https://login.example.com", testNow())
+	for name, test := range map[string]struct {
+		public bool
+		secret string
+		want   bool
+	}{
+		"confidential":             {false, secret, true},
+		"confidential, at bound":   {false, strings.Repeat("s", maxSecretLength), true},
+		"confidential, over bound": {false, strings.Repeat("s", maxSecretLength+1), false},
+		"public":                   {true, secret, false},
+	} {
+		c := registrytest.Client(t, iss, id)
+		c.Public = test.public
+		c.Secrets = []registry.Secret{{ID: "one", Digest: iss.Keys.ClientDigest(c.UID, "one", time.Time{}, test.secret)}}
+		if _, err := authenticate(registrytest.WithClient(iss, c), nil, basic(id, test.secret)); (err == nil) != test.want {
+			t.Errorf("%s: got %v, want success %v", name, err, test.want)
+		}
+	}
+}
+
 // Security: tenant with every right in its namespace: a digest copied from another client, an expiry extended.
 func TestTamperedStatus(t *testing.T) {
 	iss := registrytest.Issuer(t, "https://login.example.com", testNow())

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"reflect"
+	"strings"
 	"testing"
 	"time"
 
@@ -111,7 +112,19 @@ func TestInactive(t *testing.T) {
 			return nil
 		},
 		"grant of another user": func(f *fixture, a *Access) []string { a.UserUID = registrytest.BobUID; return nil },
-		"unknown grant":         func(_ *fixture, a *Access) []string { a.GrantID = NewID(); return nil },
+		"grant of the user's predecessor": func(f *fixture, a *Access) []string {
+			u, _ := f.iss.User(registrytest.Alice, registrytest.AliceUID)
+			again := *u
+			again.UID = "another"
+			f.iss = registrytest.WithUser(f.iss, &again)
+			a.UserUID = again.UID
+			return nil
+		},
+		"longer than is read": func(_ *fixture, a *Access) []string {
+			a.Scopes = append(a.Scopes, strings.Repeat("s", maxLength*3/4))
+			return nil
+		},
+		"unknown grant": func(_ *fixture, a *Access) []string { a.GrantID = NewID(); return nil },
 	}
 	base := newFixture(t)
 	for name, change := range tests {
