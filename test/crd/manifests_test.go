@@ -1,6 +1,7 @@
 package crd
 
 import (
+	"context"
 	"fmt"
 	"maps"
 	"os"
@@ -75,6 +76,12 @@ func TestEveryDefinitionIsInstalled(t *testing.T) {
 
 // Applying twice changes nothing, so that a GitOps tool sees no drift.
 func TestManifestsApplyCleanlyAndStayQuiet(t *testing.T) {
+	t.Cleanup(func() { // other tests have an issuer of their own called default
+		samples := filepath.Join(root(t), "config", "samples")
+		if _, _, err := cluster.Kubectl(context.Background(), "delete", "--wait", "-k", samples); err != nil {
+			t.Error(err)
+		}
+	})
 	for _, name := range []string{"crd", "default", "local", "samples"} {
 		path := filepath.Join(root(t), "config", name)
 		_, warnings, err := cluster.Kubectl(t.Context(), "apply", "--server-side", "--validate=strict", "-k", path)
