@@ -41,16 +41,16 @@ func explain(code oauth.Code) explanation {
 			"What the application asked for was declined, or your account may not give it.",
 			"Nothing is broken.", "If you need this access, ask the people who manage your account."}
 	case oauth.Forbidden:
-		return explanation{"This page is no longer good",
+		return explanation{"This page is no longer valid",
 			"The form that you sent was open for too long, was already used, or was opened in another browser.",
 			"Nothing is wrong with your account, and nothing was changed.",
-			"Go back to the application and start again. Your browser must accept cookies from this site."}
+			"Start again, in this browser and one window. The browser must accept cookies from this site."}
 	case oauth.NotFound:
 		return explanation{"There is no such page",
 			"The address leads to nothing on this sign-in service.",
 			"The link that you followed may be old, or the address was mistyped.", "Go back to the application and start again from there."}
 	case oauth.MethodNotAllowed:
-		return explanation{"This page can't be opened in this way",
+		return explanation{"This page cannot be opened in this way",
 			"The address is there, but it was called in a way that it does not answer.",
 			clientsDoing, "Go back to the application and start again from there."}
 	case oauth.TooLarge:
@@ -62,7 +62,7 @@ func explain(code oauth.Code) explanation {
 			"It protects accounts against guessing; your account is not locked.", "Wait, then go back to the application and try again."}
 	case oauth.TemporarilyUnavailable:
 		return explanation{"Not available at this moment",
-			"This sign-in service can't answer at this moment.",
+			"This sign-in service cannot answer at this moment.",
 			"This is a problem on our side, not something that you did.", "Wait a minute, then go back to the application and try again."}
 	case oauth.ServerError:
 		return explanation{"Something went wrong here",
@@ -70,6 +70,6 @@ func explain(code oauth.Code) explanation {
 			"This is a problem on our side, not something that you did.",
 			"Go back to the application and try again. If this page comes back, tell the people who run this sign-in service, and give them the details below."}
 	}
-	return explanation{"The application's request can't be used",
+	return explanation{"This request cannot be completed",
 		"The application sent you here with a request that this sign-in service does not accept. Nothing was shared with it.", clientsDoing, startAgain}
 }

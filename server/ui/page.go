@@ -42,6 +42,11 @@ type LoginPage struct {
 	RetryAfter time.Duration
 }
 
+// Invalid says whether the problem is in what was filled in.
+func (p LoginPage) Invalid() bool {
+	return p.Problem == ProblemCredentials || p.Problem == ProblemMissing
+}
+
 // MaxUsername is the length in characters that the sign-in form takes.
 func (LoginPage) MaxUsername() int { return 256 }
 

@@ -14,39 +14,42 @@ const (
 // name could change direction, hide a part of itself or break out of its line, and without towers of combining marks.
 func plain(s string) string {
 	var b strings.Builder
-	marks, shown := 0, 0
+	last, marks, shown := ' ', 0, 0
 	for _, r := range strings.ToValidUTF8(s, "\uFFFD") {
-		switch {
-		case unicode.IsSpace(r):
+		if unicode.IsSpace(r) {
 			r = ' '
+		}
+		switch {
 		case invisible(r):
 			continue
-		}
-		if unicode.Is(unicode.M, r) {
-			marks++
-		} else {
-			marks = 0
-		}
-		if marks > maxCombiningRun {
+		case joiner(r) && (last == ' ' || joiner(last)): // joins nothing
 			continue
+		case !unicode.Is(unicode.M, r):
+			marks = 0
+		case last == ' ' || marks == maxCombiningRun: // on nothing, or one too many
+			continue
+		default:
+			marks++
 		}
 		if shown++; shown > maxText {
 			b.WriteRune('…')
 			break
 		}
 		b.WriteRune(r)
+		last = r
 	}
 	return strings.Join(strings.Fields(b.String()), " ")
 }
 
+// joiner characters stay where they stand in a word: Indic scripts, Persian and emoji are not written without them.
+func joiner(r rune) bool { return r == '\u200c' || r == '\u200d' }
+
 // invisible characters don't belong in a name: controls, bidirectional overrides, isolates and marks, tags, blanks that
-// look like nothing. The joiners stay, for Indic scripts, Persian and emoji are not written without them.
+// look like nothing.
 func invisible(r rune) bool {
 	switch r {
-	case '\u200c', '\u200d':
-		return false
 	case '\u115f', '\u1160', '\u3164', '\uffa0', '\u034f', '\u2800':
 		return true
 	}
-	return unicode.In(r, unicode.Cc, unicode.Cf, unicode.Co, unicode.Cs, unicode.Zl, unicode.Zp)
+	return !joiner(r) && unicode.In(r, unicode.Cc, unicode.Cf, unicode.Co, unicode.Cs, unicode.Zl, unicode.Zp)
 }

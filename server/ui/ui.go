@@ -7,6 +7,7 @@ import (
 	"embed"
 	"fmt"
 	"html/template"
+	"io"
 	"math"
 	"net/http"
 	"strconv"
@@ -22,19 +23,27 @@ type Pages struct {
 	assets                  *Assets
 }
 
-// New parses the templates; a template that does not parse, or that names an asset there isn't, is an error.
+// New parses the templates and tries each: one that does not parse, or that names an asset or a field there isn't, is an
+// error now rather than when somebody wants to sign in.
 func New() (*Pages, error) {
 	assets, err := newAssets()
 	if err != nil {
 		return nil, err
 	}
 	p := &Pages{assets: assets}
-	for name, page := range map[string]**template.Template{
-		"login.html":   &p.login,
-		"consent.html": &p.consent,
-		"error.html":   &p.failure,
+	for _, page := range []struct {
+		name string
+		into **template.Template
+		try  any
+	}{
+		{"login.html", &p.login, LoginPage{Problem: ProblemMissing}},
+		{"consent.html", &p.consent, ConsentPage{Identity: make([]ScopeLine, 1), Resources: []ConsentResource{{Scopes: make([]ScopeLine, 1)}}}},
+		{"error.html", &p.failure, ErrorPage{}.explained()},
 	} {
-		if *page, err = parse(name, assets); err != nil {
+		if *page.into, err = parse(page.name, assets); err != nil {
+			return nil, fmt.Errorf("ui: %w", err)
+		}
+		if err := (*page.into).Execute(io.Discard, page.try); err != nil {
 			return nil, fmt.Errorf("ui: %w", err)
 		}
 	}
