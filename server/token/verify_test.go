@@ -107,11 +107,11 @@ func TestInactive(t *testing.T) {
 			f.iss.Config = &config
 			return nil
 		},
-		"grant of another client": func(f *fixture, a *Access) []string {
+		"grant of another client": func(_ *fixture, a *Access) []string {
 			a.ClientID, a.ClientUID = registrytest.Native, registrytest.NativeUID
 			return nil
 		},
-		"grant of another user": func(f *fixture, a *Access) []string { a.UserUID = registrytest.BobUID; return nil },
+		"grant of another user": func(_ *fixture, a *Access) []string { a.UserUID = registrytest.BobUID; return nil },
 		"grant of the user's predecessor": func(f *fixture, a *Access) []string {
 			u, _ := f.iss.User(registrytest.Alice, registrytest.AliceUID)
 			again := *u

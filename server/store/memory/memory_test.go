@@ -10,7 +10,7 @@ import (
 )
 
 func TestConformance(t *testing.T) {
-	storetest.Run(t, func(t *testing.T) storetest.Harness {
+	storetest.Run(t, func(*testing.T) storetest.Harness {
 		s := New(time.Now)
 		return storetest.Harness{Grants: s, Replica: s, Delete: s.Delete}
 	})
