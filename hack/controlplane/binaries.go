@@ -73,7 +73,7 @@ func (f finder) find(ctx context.Context, name, pkg string, onPath func(context.
 			return path, nil
 		}
 	}
-	target := build.Target{Name: name, Dir: f.module.dir, Package: pkg, Output: filepath.Join(f.bin, name), LDFlags: f.module.ldflags()}
+	target := build.Target{Name: name, Dir: f.module.dir, Package: pkg, Output: filepath.Join(f.bin, name), LDFlags: f.module.ldflags(), Reproducible: true}
 	return target.Output, f.build(ctx, target, progress)
 }
 

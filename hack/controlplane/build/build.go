@@ -3,8 +3,8 @@
 package build
 
 import (
-	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -44,16 +44,19 @@ func declares(goMod []byte, module string) bool {
 	return false
 }
 
-// Target is one program to compile for this machine, without cgo.
+// Target is one program to compile for this machine.
 type Target struct {
 	// Name is shown while it builds.
 	Name string
 	// Dir is a directory of the Go module to build in; Package is the main package.
 	Dir, Package string
-	// Output is the file to write. It appears whole or not at all.
+	// Output is the file to write. One that is up to date is left as it is.
 	Output string
 	// LDFlags go to the linker.
 	LDFlags string
+	// Reproducible makes the program independent of the machine it is built on (no cgo, no local paths). Without it, the
+	// packages are shared in Go's build cache with every `go run` and `go test`.
+	Reproducible bool
 }
 
 // Run compiles the target and writes progress. It is quick when Go's build cache knows the answer.
@@ -61,12 +64,13 @@ func (t Target) Run(ctx context.Context, progress io.Writer) error {
 	if err := os.MkdirAll(filepath.Dir(t.Output), 0o755); err != nil {
 		return err
 	}
-	unfinished := fmt.Sprintf("%s.%d.unfinished", t.Output, os.Getpid())
-	defer func() { _ = os.Remove(unfinished) }() // gone already after a success
 	// -v names each package as it is compiled, which is the only measure of progress the go command gives.
-	cmd := exec.CommandContext(ctx, "go", "build", "-v", "-mod=readonly", "-trimpath", "-ldflags", t.LDFlags, "-o", unfinished, t.Package)
+	cmd := exec.CommandContext(ctx, "go", "build", "-v", "-mod=readonly", "-ldflags", t.LDFlags, "-o", t.Output, t.Package)
 	cmd.Dir = t.Dir
-	cmd.Env = append(os.Environ(), "CGO_ENABLED=0", "GOWORK=off", "GOOS="+runtime.GOOS, "GOARCH="+runtime.GOARCH)
+	cmd.Env = append(os.Environ(), "GOWORK=off", "GOOS="+runtime.GOOS, "GOARCH="+runtime.GOARCH)
+	if t.Reproducible {
+		cmd.Env = append(cmd.Env, "CGO_ENABLED=0", "GOFLAGS="+os.Getenv("GOFLAGS")+" -trimpath")
+	}
 	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) }
 	cmd.WaitDelay = 5 * time.Second
 	output := &goOutput{}
@@ -75,15 +79,20 @@ func (t Target) Run(ctx context.Context, progress io.Writer) error {
 	err := cmd.Run()
 	stop(err)
 	if err != nil {
-		return fmt.Errorf("go build %s: %w\n%s", t.Package, err, output.last(30))
+		return fmt.Errorf("go build %s: %w\n%s", t.Package, errors.Join(ctx.Err(), err), output.messages(30))
 	}
-	return os.Rename(unfinished, t.Output)
+	return nil
 }
 
-// last returns the last lines that were written.
-func (o *goOutput) last(lines int) string {
+// messages returns the last lines that are more than the name of a package.
+func (o *goOutput) messages(most int) string {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	all := strings.Split(string(bytes.TrimSpace(o.text.Bytes())), "\n")
-	return strings.Join(all[max(0, len(all)-lines):], "\n")
+	var lines []string
+	for line := range strings.Lines(o.text.String()) {
+		if strings.Contains(strings.TrimSpace(line), " ") {
+			lines = append(lines, line)
+		}
+	}
+	return strings.TrimSpace(strings.Join(lines[max(0, len(lines)-most):], ""))
 }
