@@ -1,0 +1,111 @@
+// Package docs holds the documentation to the tree.
+package docs
+
+import (
+	"io/fs"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/latchkey-io/latchkey/hack/controlplane/build"
+)
+
+func root(t *testing.T) string {
+	t.Helper()
+	dir, err := build.Root()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return dir
+}
+
+func read(t *testing.T, path string) string {
+	t.Helper()
+	text, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(text)
+}
+
+var (
+	// named matches a package in backquotes, or the name of a test, which belongs to the package before it.
+	named    = regexp.MustCompile("`((?:server|controllers|test|hack|api)[a-z0-9/]*)`|\\b(Test[A-Z]\\w+)")
+	declared = regexp.MustCompile(`(?m)^func (Test\w+)\(`)
+	link     = regexp.MustCompile(`\]\(([^)#:]+)\)`)
+)
+
+func TestEveryTestInSecurityExists(t *testing.T) {
+	dir, checked := root(t), 0
+	var tests []string
+	for _, match := range named.FindAllStringSubmatch(read(t, filepath.Join(dir, "docs", "security.md")), -1) {
+		if pkg := match[1]; pkg != "" {
+			tests = testsOf(t, filepath.Join(dir, pkg))
+			continue
+		}
+		if !slices.Contains(tests, match[2]) {
+			t.Errorf("there is no %s", match[2])
+		}
+		checked++
+	}
+	if checked == 0 {
+		t.Error("no test is named")
+	}
+}
+
+// testsOf are the tests of a package.
+func testsOf(t *testing.T, dir string) []string {
+	t.Helper()
+	files, err := filepath.Glob(filepath.Join(dir, "*_test.go"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var names []string
+	for _, file := range files {
+		for _, match := range declared.FindAllStringSubmatch(read(t, file), -1) {
+			names = append(names, match[1])
+		}
+	}
+	return names
+}
+
+func TestEveryLinkLeadsSomewhere(t *testing.T) {
+	dir := root(t)
+	pages := []string{filepath.Join(dir, "README.md")}
+	err := filepath.WalkDir(filepath.Join(dir, "docs"), func(path string, _ fs.DirEntry, err error) error {
+		if strings.HasSuffix(path, ".md") {
+			pages = append(pages, path)
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, page := range pages {
+		for _, match := range link.FindAllStringSubmatch(read(t, page), -1) {
+			if _, err := os.Stat(filepath.Join(filepath.Dir(page), match[1])); err != nil {
+				t.Errorf("%s: %v", page, err)
+			}
+		}
+	}
+}
+
+// Every direct dependency is explained.
+func TestEveryDependencyIsExplained(t *testing.T) {
+	dir := root(t)
+	explained := read(t, filepath.Join(dir, "docs", "dependencies.md"))
+	for _, file := range []string{"go.mod", "test/go.mod"} {
+		for line := range strings.Lines(read(t, filepath.Join(dir, file))) {
+			fields := strings.Fields(strings.TrimPrefix(strings.TrimSpace(line), "require "))
+			if len(fields) != 2 || !strings.HasPrefix(fields[1], "v") || strings.HasPrefix(fields[0], build.ModulePath) {
+				continue
+			}
+			if name := strings.TrimPrefix(fields[0], "k8s.io/"); !strings.Contains(explained, name) {
+				t.Errorf("%s: %s is not in docs/dependencies.md", file, fields[0])
+			}
+		}
+	}
+}
