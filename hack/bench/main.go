@@ -34,8 +34,9 @@ func main() {
 	file := flag.String("json", "", "file to write the results to")
 	flag.Parse()
 	ctx, release := signal.NotifyContext(context.Background(), os.Interrupt)
-	defer release()
-	if err := run(ctx, *pattern, *count, *file); err != nil {
+	err := run(ctx, *pattern, *count, *file)
+	release()
+	if err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
 		os.Exit(1)
 	}
