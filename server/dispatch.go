@@ -34,7 +34,7 @@ func (d *dispatcher) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		err = d.serve(rec, r, rt, iss)
 	}
 	if err != nil {
-		d.fail(rec, rt, iss, err)
+		d.fail(rec, r, rt, iss, err)
 	}
 	d.metrics.observe(rt.name, rec.status, d.now().Sub(begin))
 }
@@ -51,7 +51,7 @@ func (d *dispatcher) find(r *http.Request) (route, *registry.Issuer, error) {
 		return route{}, nil, oauth.Errorf(oauth.NotFound, "there is nothing at this address")
 	}
 	iss, ok := snapshot.ByPath(r.Host, issuerPath)
-	if !ok {
+	if !ok && !rt.shared {
 		return rt, nil, oauth.Errorf(oauth.NotFound, "no issuer is known at this address")
 	}
 	return rt, iss, nil
@@ -95,6 +95,7 @@ func (d *dispatcher) serve(w *recorder, r *http.Request, rt route, iss *registry
 	setCommonHeaders(w.Header(), iss)
 	if rt.kind != page {
 		w.Header().Set("Access-Control-Allow-Origin", "*")
+		w.Header().Set("Access-Control-Expose-Headers", "WWW-Authenticate, Retry-After")
 		if r.Method == http.MethodOptions && r.Header.Get("Access-Control-Request-Method") != "" {
 			return preflight(w, rt)
 		}
@@ -127,17 +128,20 @@ func allows(methods []string, method string) bool {
 func setCommonHeaders(h http.Header, iss *registry.Issuer) {
 	h.Set("X-Content-Type-Options", "nosniff")
 	h.Set("Referrer-Policy", "no-referrer")
-	if iss.Secure && !iss.Loopback() {
+	if iss != nil && iss.Secure && !iss.Loopback() {
 		h.Set("Strict-Transport-Security", "max-age=31536000")
 	}
 }
 
-// fail turns an error into the answer of the route's kind. Only what an oauth.Error says is told; the cause is logged.
-func (d *dispatcher) fail(w *recorder, rt route, iss *registry.Issuer, err error) {
+// fail turns an error into the answer of the route's kind. Only what an oauth.Error says is told. The cause is logged: as a
+// failure when it is ours, else for those who look closely, because endpoints audit what they refuse.
+func (d *dispatcher) fail(w *recorder, r *http.Request, rt route, iss *registry.Issuer, err error) {
 	e := oauth.AsError(err)
-	if e.Err != nil || e.Code == oauth.ServerError {
-		d.logger.Error("request failed", "route", rt.name, "code", e.Code, "error", fmt.Sprint(e.Err))
+	level := slog.LevelDebug
+	if e.Code.Status() >= http.StatusInternalServerError {
+		level = slog.LevelError
 	}
+	d.logger.Log(r.Context(), level, "request failed", "route", rt.name, "code", e.Code, "error", fmt.Sprint(e.Err))
 	if w.status != 0 {
 		return // the answer is on its way: nothing can be added to it
 	}

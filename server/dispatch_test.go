@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"net/http"
 	"net/url"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -186,5 +187,18 @@ func TestBeforeTheFirstSnapshot(t *testing.T) {
 	s.holder.Store(registry.NewSnapshot(nil))
 	if p := s.ask(http.MethodGet, "/jwks", ""); p.StatusCode != http.StatusNotFound {
 		t.Errorf("without issuers: %s", p.Status)
+	}
+}
+
+func TestErrorPagesWithoutIssuerHaveAStylesheet(t *testing.T) {
+	s := newSite(t)
+	s.publish(registrytest.Issuer(t, s.https.URL+"/team", time.Now()))
+	p := s.ask(http.MethodGet, "/nothing", "")
+	sheet := regexp.MustCompile(`href="(/assets/[^"]+\.css)"`).FindStringSubmatch(p.body)
+	if p.StatusCode != http.StatusNotFound || sheet == nil {
+		t.Fatalf("%s\n%s", p.Status, p.body)
+	}
+	if p := s.ask(http.MethodGet, sheet[1], ""); p.StatusCode != http.StatusOK {
+		t.Errorf("%s: %s", sheet[1], p.Status)
 	}
 }

@@ -72,6 +72,8 @@ type route struct {
 	kind    kind
 	methods []string
 	serve   endpoint
+	// shared routes answer at a path where no issuer is, too, with none: pages that say so need a stylesheet.
+	shared bool
 }
 
 // New makes the handler of the public listeners: every issuer with all its endpoints.
@@ -113,15 +115,15 @@ func routes(c Config, pages *ui.Pages) map[string]route {
 		documents     = discovery.New()
 	)
 	return map[string]route{
-		"/authorize":                        {"authorize", page, getPost, authorization.Serve},
-		"/login":                            {"login", page, getPost, signIn.Serve},
-		"/consent":                          {"consent", page, getPost, approval.Serve},
-		"/token":                            {"token", api, post, tokens.Serve},
-		"/userinfo":                         {"userinfo", bearer, getPost, claims.Serve},
-		"/jwks":                             {"jwks", public, get, documents.JWKS},
-		"/.well-known/openid-configuration": {"discovery", public, get, documents.Metadata},
-		"/.well-known/oauth-authorization-server": {"discovery", public, get, documents.Metadata},
-		ui.AssetsPath: {"assets", public, get, pages.Assets().Serve},
+		"/authorize":                        {name: "authorize", kind: page, methods: getPost, serve: authorization.Serve},
+		"/login":                            {name: "login", kind: page, methods: getPost, serve: signIn.Serve},
+		"/consent":                          {name: "consent", kind: page, methods: getPost, serve: approval.Serve},
+		"/token":                            {name: "token", kind: api, methods: post, serve: tokens.Serve},
+		"/userinfo":                         {name: "userinfo", kind: bearer, methods: getPost, serve: claims.Serve},
+		"/jwks":                             {name: "jwks", kind: public, methods: get, serve: documents.JWKS},
+		"/.well-known/openid-configuration": {name: "discovery", kind: public, methods: get, serve: documents.Metadata},
+		"/.well-known/oauth-authorization-server": {name: "discovery", kind: public, methods: get, serve: documents.Metadata},
+		ui.AssetsPath: {name: "assets", kind: public, methods: get, serve: pages.Assets().Serve, shared: true},
 	}
 }
 

@@ -99,6 +99,19 @@ func TestReviewByAPartyThatIsNotTheAudience(t *testing.T) {
 	}
 }
 
+// Reviewing tokens for kube-apiserver can't be allowed: it is no ResourceServer, so not even a right to all of them counts.
+func TestTheRightToReviewAllIsNotForAPIServer(t *testing.T) {
+	f, _ := newCallerFixture(t)
+	account := newAccount(t)
+	allowEverywhere(t, account)
+	bearer, raw := accountToken(t, account, f.iss.URL), f.sign(t, f.access(registrytest.Orders, kubernetes))
+	got, w := f.askAs(t, bearer, raw, kubernetes)
+	wantNo(t, got, w.Code)
+	if got, _ := f.askAs(t, bearer, raw, registrytest.Orders); !got.Authenticated {
+		t.Errorf("for a ServiceAccount that may review all: %+v", got)
+	}
+}
+
 func TestCallersThatAreNotProven(t *testing.T) {
 	f, w := newCallerFixture(t)
 	account := newAccount(t)

@@ -44,7 +44,7 @@ type fixture struct {
 	log     *bytes.Buffer
 }
 
-func newFixture(t *testing.T) *fixture {
+func newFixture(t testing.TB) *fixture {
 	t.Helper()
 	f := &fixture{now: time.Now().Truncate(time.Second), log: &bytes.Buffer{}}
 	f.iss = withKubernetes(t, registrytest.Issuer(t, issuerURL, f.now))
@@ -72,7 +72,7 @@ func (f *fixture) publish(issuers ...*registry.Issuer) {
 }
 
 // withKubernetes lets the print shop ask for tokens for kube-apiserver.
-func withKubernetes(t *testing.T, iss *registry.Issuer) *registry.Issuer {
+func withKubernetes(t testing.TB, iss *registry.Issuer) *registry.Issuer {
 	config := *iss.Config
 	config.KubernetesAudiences = []string{kubernetes}
 	next := *iss
@@ -96,7 +96,7 @@ func (f *fixture) access(audiences ...string) *token.Access {
 	}
 }
 
-func (f *fixture) sign(t *testing.T, a *token.Access) string {
+func (f *fixture) sign(t testing.TB, a *token.Access) string {
 	t.Helper()
 	raw, err := a.Sign(f.iss.Keys, keys.ES256, f.now)
 	if err != nil {
@@ -111,7 +111,7 @@ func fromAPIServer(r *http.Request) {
 }
 
 // ask posts a TokenReview as kube-apiserver does, and returns the answer with its HTTP status.
-func (f *fixture) ask(t *testing.T, raw string, audiences ...string) (authenticationv1.TokenReviewStatus, int) {
+func (f *fixture) ask(t testing.TB, raw string, audiences ...string) (authenticationv1.TokenReviewStatus, int) {
 	t.Helper()
 	body, err := json.Marshal(newReview(raw, audiences))
 	if err != nil {

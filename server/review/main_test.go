@@ -213,6 +213,26 @@ func allow(t *testing.T, account, verb string, names ...string) {
 	}
 }
 
+// allowEverywhere lets a ServiceAccount of demo review tokens for every ResourceServer.
+func allowEverywhere(t *testing.T, account string) {
+	t.Helper()
+	client := clientset(t, cluster, "").RbacV1()
+	role, err := client.ClusterRoles().Create(t.Context(), &rbacv1.ClusterRole{ObjectMeta: metav1.ObjectMeta{GenerateName: "reviewer-"}, Rules: []rbacv1.PolicyRule{
+		{APIGroups: []string{"oauth.latchkey.io"}, Resources: []string{"resourceservers"}, Verbs: []string{"review"}},
+	}}, metav1.CreateOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = client.ClusterRoleBindings().Create(t.Context(), &rbacv1.ClusterRoleBinding{
+		ObjectMeta: metav1.ObjectMeta{Name: role.Name},
+		RoleRef:    rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "ClusterRole", Name: role.Name},
+		Subjects:   []rbacv1.Subject{{Kind: rbacv1.ServiceAccountKind, Namespace: "demo", Name: account}},
+	}, metav1.CreateOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
 func accountToken(t *testing.T, account string, audiences ...string) string {
 	t.Helper()
 	raw, _, err := cluster.ServiceAccountToken(t.Context(), "demo", account, audiences, 10*time.Minute)

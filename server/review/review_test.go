@@ -242,7 +242,7 @@ func TestTokenConfusion(t *testing.T) {
 }
 
 // foreign is a good token of an issuer that is not served here.
-func (f *fixture) foreign(t *testing.T) string {
+func (f *fixture) foreign(t testing.TB) string {
 	a := f.access(registrytest.Photos)
 	a.Issuer = "https://elsewhere.example.com"
 	return f.sign(t, a)

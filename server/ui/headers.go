@@ -64,7 +64,8 @@ func (c Chrome) contentSecurityPolicy() (string, error) {
 		"; frame-ancestors 'none'; base-uri 'none'", nil
 }
 
-// setPageHeaders are the headers of every page: it is not kept, framed, sniffed or told to anybody.
+// setPageHeaders are the headers of every page: it is not kept, framed, sniffed or told to anybody. There is no
+// Cross-Origin-Opener-Policy: applications that sign their users in through a popup window would never hear of it.
 func setPageHeaders(h http.Header, policy string) {
 	oauth.NoStore(h)
 	h.Set("Content-Type", "text/html; charset=utf-8")
@@ -72,7 +73,6 @@ func setPageHeaders(h http.Header, policy string) {
 	h.Set("X-Frame-Options", "DENY")
 	h.Set("X-Content-Type-Options", "nosniff")
 	h.Set("Referrer-Policy", "no-referrer")
-	h.Set("Cross-Origin-Opener-Policy", "same-origin")
 	h.Set("Cross-Origin-Resource-Policy", "same-origin")
 	h.Set("Permissions-Policy", "camera=(), display-capture=(), geolocation=(), microphone=(), payment=(), usb=()")
 	h.Set("X-Robots-Tag", "noindex")

@@ -117,7 +117,6 @@ func TestHeaders(t *testing.T) {
 		"X-Content-Type-Options":       "nosniff",
 		"Referrer-Policy":              "no-referrer",
 		"Cache-Control":                "no-store",
-		"Cross-Origin-Opener-Policy":   "same-origin",
 		"Cross-Origin-Resource-Policy": "same-origin",
 	}
 	for name, w := range filled(t, "text") {

@@ -41,7 +41,7 @@ func TestMain(m *testing.M) {
 	}))
 }
 
-func newClient(t *testing.T, config *rest.Config) client.WithWatch {
+func newClient(t testing.TB, config *rest.Config) client.WithWatch {
 	t.Helper()
 	scheme := runtime.NewScheme()
 	for _, add := range []func(*runtime.Scheme) error{clientgoscheme.AddToScheme, v1alpha1.AddToScheme} {
@@ -56,7 +56,7 @@ func newClient(t *testing.T, config *rest.Config) client.WithWatch {
 	return c
 }
 
-func newNamespace(t *testing.T) string {
+func newNamespace(t testing.TB) string {
 	t.Helper()
 	namespace := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{GenerateName: "grants-"}}
 	if err := newClient(t, cluster.RESTConfig()).Create(t.Context(), namespace); err != nil {
@@ -72,7 +72,7 @@ type replica struct {
 }
 
 // newReplica starts a replica that follows the grants. A transport may be wrapped around its client's.
-func newReplica(t *testing.T, cp *controlplane.ControlPlane, namespace string, now func() time.Time, wrap func(http.RoundTripper) http.RoundTripper) *replica {
+func newReplica(t testing.TB, cp *controlplane.ControlPlane, namespace string, now func() time.Time, wrap func(http.RoundTripper) http.RoundTripper) *replica {
 	t.Helper()
 	r := newIdleReplica(t, cp, namespace, now, wrap)
 	ctx, cancel := context.WithCancel(context.Background())
@@ -89,7 +89,7 @@ func newReplica(t *testing.T, cp *controlplane.ControlPlane, namespace string, n
 }
 
 // newIdleReplica makes a replica whose watch has not started.
-func newIdleReplica(t *testing.T, cp *controlplane.ControlPlane, namespace string, now func() time.Time, wrap func(http.RoundTripper) http.RoundTripper) *replica {
+func newIdleReplica(t testing.TB, cp *controlplane.ControlPlane, namespace string, now func() time.Time, wrap func(http.RoundTripper) http.RoundTripper) *replica {
 	t.Helper()
 	config := cp.RESTConfig()
 	if wrap != nil {
@@ -109,14 +109,14 @@ func newIdleReplica(t *testing.T, cp *controlplane.ControlPlane, namespace strin
 
 const poll = 5 * time.Millisecond
 
-func eventually(t *testing.T, what string, condition wait.ConditionWithContextFunc) {
+func eventually(t testing.TB, what string, condition wait.ConditionWithContextFunc) {
 	t.Helper()
 	if err := wait.PollUntilContextTimeout(t.Context(), poll, time.Minute, true, condition); err != nil {
 		t.Fatalf("%s: %v", what, err)
 	}
 }
 
-func newID(t *testing.T) string {
+func newID(t testing.TB) string {
 	t.Helper()
 	b := make([]byte, 20)
 	if _, err := rand.Read(b); err != nil {
@@ -125,7 +125,7 @@ func newID(t *testing.T) string {
 	return strings.ToLower(base32.StdEncoding.EncodeToString(b))
 }
 
-func newGrant(t *testing.T) *store.Grant {
+func newGrant(t testing.TB) *store.Grant {
 	t.Helper()
 	now := time.Now().UTC().Truncate(time.Second)
 	return &store.Grant{
