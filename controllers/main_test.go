@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"os"
+	"path/filepath"
 	"testing"
 	"time"
 
@@ -17,6 +18,8 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/wait"
 	"k8s.io/client-go/kubernetes"
+	"k8s.io/client-go/rest"
+	"k8s.io/client-go/tools/clientcmd"
 	"k8s.io/client-go/tools/events"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -50,7 +53,9 @@ var (
 func TestMain(m *testing.M) {
 	ctrl.SetLogger(logr.Discard())
 	manifests := []string{"config/crd/bases"}
-	os.Exit(controlplane.Main(stopping{m}, controlplane.Options{Manifests: manifests}, func(cp *controlplane.ControlPlane) error {
+	// The controller runs with the rights that it is installed with, so that every test is one of those, too.
+	installed := append([]string{"config/namespace/namespace.yaml", "config/rbac/controller.yaml"}, manifests...)
+	os.Exit(controlplane.Main(stopping{m}, controlplane.Options{Manifests: installed}, func(cp *controlplane.ControlPlane) error {
 		quiet, err := controlplane.Start(context.Background(), controlplane.Options{Manifests: manifests, NoControllerManager: true, Log: io.Discard})
 		if err != nil {
 			return err
@@ -101,25 +106,32 @@ func runController() error {
 		return err
 	}
 	healthAddress = listener.Addr().String()
-	ns := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: operatorNamespace}}
 	as := &v1alpha1.AuthorizationServer{ObjectMeta: metav1.ObjectMeta{Name: "default"}, Spec: v1alpha1.AuthorizationServerSpec{Issuer: defaultIssuer}}
 	ctx := context.Background()
-	err = errors.Join(listener.Close(), running.api.Create(ctx, ns), running.api.Create(ctx, as),
+	identity := filepath.Join(running.cp.Dir, "controller.kubeconfig")
+	if _, err := running.cp.ServiceAccountKubeconfig(ctx, operatorNamespace, "latchkey-controller", identity, time.Hour); err != nil {
+		return err
+	}
+	account, err := clientcmd.BuildConfigFromFlags("", identity)
+	if err != nil {
+		return err
+	}
+	err = errors.Join(listener.Close(), running.api.Create(ctx, as),
 		running.api.Create(ctx, grant(operatorNamespace, "long-expired", time.Now().Add(-time.Hour))))
 	if err != nil {
 		return err
 	}
 	go func() {
-		if err := controllers.Run(ctx, config()); err != nil {
+		if err := controllers.Run(ctx, config(account)); err != nil {
 			panic(fmt.Sprintf("the controller ended: %v", err))
 		}
 	}()
 	return nil
 }
 
-func config() controllers.Config {
+func config(identity *rest.Config) controllers.Config {
 	return controllers.Config{
-		REST: running.cp.RESTConfig(), Namespace: operatorNamespace, HealthBindAddress: healthAddress, LeaderElect: true,
+		REST: identity, Namespace: operatorNamespace, HealthBindAddress: healthAddress, LeaderElect: true,
 		ServingSecret: servingSecret, ServingNames: []string{"latchkey-server.latchkey-system.svc"}, Now: time.Now, Logger: logr.Discard(),
 	}
 }
