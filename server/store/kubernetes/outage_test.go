@@ -63,6 +63,14 @@ func TestUnreadableIsNotAbsent(t *testing.T) {
 		t.Error(err)
 	}
 	create(t, r, unknown)
+
+	if _, _, err := cp.Kubectl(t.Context(), "delete", "customresourcedefinition", "oauthgrants.oauth.latchkey.io"); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "a kind that is not served says nothing about its objects", func(ctx context.Context) (bool, error) {
+		_, err := r.Get(ctx, newID(t))
+		return err != nil && !errors.Is(err, store.ErrNotFound), nil
+	})
 }
 
 // faulty breaks the first POSTs on their way to the real API server or back.
