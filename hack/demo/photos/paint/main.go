@@ -34,7 +34,7 @@ func main() {
 	out := flag.String("out", "images", "directory the JPEG files are written to")
 	only := flag.String("only", "", "render this picture alone")
 	samples := flag.Int("samples", 3, "samples per pixel along each axis")
-	quality := flag.Int("quality", 82, "JPEG quality")
+	quality := flag.Int("quality", 68, "JPEG quality")
 	flag.Parse()
 	for name, paint := range pictures() {
 		if *only != "" && *only != name {
