@@ -2,8 +2,10 @@ package browser_test
 
 import (
 	"fmt"
+	"maps"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"testing"
 
 	"github.com/latchkey-io/latchkey/hack/dev/browser"
@@ -11,6 +13,7 @@ import (
 
 const document = `<!doctype html><title>Sign in</title><style>p {}</style>
 <p>Welcome, <b>friend</b>.</p><img src="/cat.png"><img src="dog.png">
+<dl id="facts"><div><dt>a</dt><dd>1</dd></div><dt>b</dt><dd>2 <i>3</i></dd><dt>a</dt><dd>4</dd></dl>
 <form method="post" action="step"><input type="hidden" name="seal" value="s1"><input name="username"><input name="password" type="password">
 <input type="checkbox" name="a" value="1" checked><input type="checkbox" name="b" value="1">
 <button id="sign-in" name="action" value="yes">Sign in</button><button id="cancel" name="action" value="no">No</button></form>`
@@ -49,6 +52,9 @@ func TestAPageIsRead(t *testing.T) {
 	}
 	if page.Title() != "Sign in" || page.ID("sign-in").Text() != "Sign in" || page.ID("none") != nil {
 		t.Errorf("title %q, button %q", page.Title(), page.ID("sign-in").Text())
+	}
+	if got := page.ID("facts").Definitions(); !maps.EqualFunc(got, map[string][]string{"a": {"1", "4"}, "b": {"2 3"}}, slices.Equal) {
+		t.Errorf("definitions %v", got)
 	}
 	images, err := page.Images()
 	if err != nil || len(images) != 2 || images[0].Path != "/cat.png" || images[1].Path != "/app/dog.png" {

@@ -28,6 +28,24 @@ func (e *Element) Text() string {
 // Attribute is the value of an attribute, or empty.
 func (e *Element) Attribute(name string) string { return attribute(e.node, name) }
 
+// Definitions are the terms (dt) within the element and what follows each (dd), in their order.
+func (e *Element) Definitions() map[string][]string {
+	definitions := map[string][]string{}
+	if e == nil {
+		return definitions
+	}
+	var term string
+	for n := range descendants(e.node) {
+		switch n.Data {
+		case "dt":
+			term = (&Element{node: n}).Text()
+		case "dd":
+			definitions[term] = append(definitions[term], (&Element{node: n}).Text())
+		}
+	}
+	return definitions
+}
+
 func (p *Page) first(match func(*html.Node) bool) *Element {
 	for n := range p.all(match) {
 		return &Element{node: n}
