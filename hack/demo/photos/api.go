@@ -71,8 +71,8 @@ func newAPI(c config, reviewer *reviewer, logger *slog.Logger) (http.Handler, er
 // requires lets only requests through whose token is good here and has the scope (RFC 6750).
 func (a *api) requires(scope string, next func(http.ResponseWriter, *http.Request, caller)) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
-		token, ok := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
-		if !ok || token == "" {
+		scheme, token, _ := strings.Cut(r.Header.Get("Authorization"), " ")
+		if !strings.EqualFold(scheme, "Bearer") || token == "" {
 			a.challenge(w, http.StatusUnauthorized, "")
 			return
 		}
@@ -93,9 +93,9 @@ func (a *api) requires(scope string, next func(http.ResponseWriter, *http.Reques
 }
 
 func (a *api) challenge(w http.ResponseWriter, status int, problem string) {
-	value := "Bearer"
+	value := `Bearer realm="photos"`
 	if problem != "" {
-		value += " " + problem
+		value += ", " + problem
 	}
 	w.Header().Set("WWW-Authenticate", value)
 	a.write(w, status, map[string]string{"error": http.StatusText(status)})

@@ -35,9 +35,15 @@ func reviews(t *testing.T) http.Handler {
 			w.WriteHeader(http.StatusUnauthorized)
 			return
 		}
-		if review.Spec.Token == "broken" {
+		switch review.Spec.Token {
+		case "broken":
 			w.WriteHeader(http.StatusServiceUnavailable)
 			return
+		case "redirected":
+			http.Redirect(w, r, "/elsewhere", http.StatusTemporaryRedirect)
+			return
+		case "other-json":
+			review.Kind = "Status"
 		}
 		review.Status = answers[review.Spec.Token]
 		if err := json.NewEncoder(w).Encode(review); err != nil {
@@ -75,6 +81,7 @@ func TestAPIDeliversOrRefuses(t *testing.T) {
 	}{
 		"photos":                      {"GET", "/photos", "Bearer reader", 200, ""},
 		"a picture":                   {"GET", "/photos/sea", "Bearer reader", 200, ""},
+		"a scheme in lower case":      {"GET", "/photos", "bearer reader", 200, ""},
 		"no such picture":             {"GET", "/photos/none", "Bearer reader", 404, ""},
 		"no token":                    {"GET", "/photos", "", 401, "Bearer"},
 		"not a bearer token":          {"GET", "/photos", "Basic cmVhZGVy", 401, "Bearer"},
@@ -86,6 +93,8 @@ func TestAPIDeliversOrRefuses(t *testing.T) {
 		"an order":                    {"POST", "/photos/sea/prints", "Bearer writer", 201, ""},
 		"a review that says an error": {"GET", "/photos", "Bearer unknown", 503, ""},
 		"a reviewer that is away":     {"GET", "/photos", "Bearer broken", 503, ""},
+		"a reviewer that is another":  {"GET", "/photos", "Bearer other-json", 503, ""},
+		"a reviewer that redirects":   {"GET", "/photos", "Bearer redirected", 503, ""},
 		"metadata":                    {"GET", "/.well-known/oauth-protected-resource", "", 200, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -99,7 +108,7 @@ func TestAPIDeliversOrRefuses(t *testing.T) {
 			if w.Code != c.status || !strings.Contains(got, c.challenge) || (c.challenge == "") != (got == "") {
 				t.Errorf("%d, challenge %q; want %d, %q", w.Code, got, c.status, c.challenge)
 			}
-			if c.challenge == "Bearer" && got != "Bearer" {
+			if c.challenge == "Bearer" && strings.Contains(got, "error") {
 				t.Errorf("a request without a token is told of an error: %q", got)
 			}
 		})

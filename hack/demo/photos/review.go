@@ -52,8 +52,11 @@ func newReviewer(c config) (*reviewer, error) {
 			return nil, fmt.Errorf("%s holds no certificate", c.reviewCAFile)
 		}
 	}
-	return &reviewer{c.reviewURL, c.identifier, c.tokenFile, &http.Client{Transport: transport, Timeout: 5 * time.Second}}, nil
+	return &reviewer{c.reviewURL, c.identifier, c.tokenFile, &http.Client{Transport: transport, Timeout: 5 * time.Second, CheckRedirect: noRedirect}}, nil
 }
+
+// noRedirect keeps tokens from being carried on to wherever a reply points.
+func noRedirect(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
 
 // review asks whether the token is good for this API. errNotValid is a no; any other error means that nobody knows.
 func (r *reviewer) review(ctx context.Context, token string) (caller, error) {
@@ -102,5 +105,11 @@ func (r *reviewer) ask(ctx context.Context, review authenticationv1.TokenReview)
 		return nil, fmt.Errorf("the reviewer answered %s: %.200s", res.Status, reply)
 	}
 	var answer authenticationv1.TokenReview
-	return &answer, json.Unmarshal(reply, &answer)
+	if err := json.Unmarshal(reply, &answer); err != nil {
+		return nil, err
+	}
+	if answer.Kind != "TokenReview" { // some other JSON must not pass for a no
+		return nil, fmt.Errorf("the reviewer answered with a %q", answer.Kind)
+	}
+	return &answer, nil
 }

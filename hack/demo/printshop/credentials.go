@@ -42,7 +42,7 @@ func newCredentialSource(c config) (credentialSource, error) {
 		if err != nil {
 			return credentials{}, err
 		}
-		return complete(func(key string) (string, error) { return string(secret.Data[key]), nil })
+		return complete(func(key string) (string, error) { return strings.TrimSpace(string(secret.Data[key])), nil })
 	}, nil
 }
 

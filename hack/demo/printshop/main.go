@@ -11,7 +11,10 @@
 //	GET  /healthz
 //
 // The client's credentials are read from its Secret, as a pod would see it mounted (-credentials-dir), or through the API
-// (-credentials-secret). They are read again when the authorization server refuses them, so that a rotation is survived.
+// (-credentials-secret). They are read anew for each sign-in and each exchange of a code, so that a rotation is survived.
+//
+// #error-code also holds what the shop itself finds wrong: invalid_state, invalid_issuer, invalid_response, invalid_id_token,
+// and unavailable when somebody does not answer.
 package main
 
 import (

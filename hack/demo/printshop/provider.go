@@ -12,6 +12,7 @@ import (
 	"io"
 	"math/big"
 	"net/http"
+	"slices"
 	"strings"
 
 	"github.com/golang-jwt/jwt/v5"
@@ -69,6 +70,7 @@ type idClaims struct {
 	Nonce             string `json:"nonce"`
 	Name              string `json:"name"`
 	PreferredUsername string `json:"preferred_username"`
+	AuthorizedParty   string `json:"azp"`
 	jwt.RegisteredClaims
 }
 
@@ -76,6 +78,9 @@ type idClaims struct {
 func (p *provider) verifyIDToken(ctx context.Context, client *http.Client, raw, clientID, nonce string) (*idClaims, error) {
 	claims := &idClaims{}
 	_, err := jwt.ParseWithClaims(raw, claims, func(t *jwt.Token) (any, error) {
+		if _, critical := t.Header["crit"]; critical {
+			return nil, errors.New("the ID token has an extension that is not understood") // RFC 7515 section 4.1.11
+		}
 		kid, _ := t.Header["kid"].(string)
 		return p.key(ctx, client, kid, t.Method.Alg())
 	},
@@ -85,8 +90,13 @@ func (p *provider) verifyIDToken(ctx context.Context, client *http.Client, raw, 
 	if err != nil {
 		return nil, err
 	}
-	if claims.Nonce != nonce {
+	switch {
+	case claims.Nonce != nonce:
 		return nil, errors.New("the ID token was made for another sign-in")
+	case claims.Subject == "":
+		return nil, errors.New("the ID token is about nobody")
+	case len(claims.Audience) > 1 && claims.AuthorizedParty != clientID:
+		return nil, errors.New("the ID token was made for another client too")
 	}
 	return claims, nil
 }
@@ -109,18 +119,33 @@ func (p *provider) key(ctx context.Context, client *http.Client, kid, alg string
 }
 
 func (k webKey) public() (any, error) {
-	number := func(s string) *big.Int {
-		b, err := base64.RawURLEncoding.DecodeString(s)
-		if err != nil {
-			return new(big.Int)
-		}
-		return new(big.Int).SetBytes(b)
-	}
 	switch {
 	case k.Kty == "RSA":
-		return &rsa.PublicKey{N: number(k.N), E: int(number(k.E).Int64())}, nil
+		return k.rsa()
 	case k.Kty == "EC" && k.Crv == "P-256":
-		return &ecdsa.PublicKey{Curve: elliptic.P256(), X: number(k.X), Y: number(k.Y)}, nil
+		return k.p256()
 	}
 	return nil, fmt.Errorf("a key of the unknown type %s", k.Kty)
+}
+
+func (k webKey) rsa() (any, error) {
+	n, nErr := base64.RawURLEncoding.DecodeString(k.N)
+	e, eErr := base64.RawURLEncoding.DecodeString(k.E)
+	if err := errors.Join(nErr, eErr); err != nil {
+		return nil, err
+	}
+	if len(e) == 0 || len(e) > 4 {
+		return nil, errors.New("an RSA key with an exponent out of bounds")
+	}
+	return &rsa.PublicKey{N: new(big.Int).SetBytes(n), E: int(new(big.Int).SetBytes(e).Int64())}, nil
+}
+
+// p256 puts the coordinates into the uncompressed form of SEC 1, whose parser checks that they are on the curve.
+func (k webKey) p256() (any, error) {
+	x, xErr := base64.RawURLEncoding.DecodeString(k.X)
+	y, yErr := base64.RawURLEncoding.DecodeString(k.Y)
+	if err := errors.Join(xErr, yErr); err != nil {
+		return nil, err
+	}
+	return ecdsa.ParseUncompressedPublicKey(elliptic.P256(), slices.Concat([]byte{4}, x, y))
 }

@@ -18,6 +18,8 @@ const (
 
 // attempt is a sign-in that is under way.
 type attempt struct {
+	// provider is the one that was asked. Only its answer counts, whatever the configuration says by then.
+	provider               *provider
 	state, nonce, verifier string
 	scopes                 []string
 }
@@ -35,8 +37,9 @@ type session struct {
 
 // sessions are kept in memory: the tokens never reach the browser.
 type sessions struct {
-	mu  sync.Mutex
-	all map[string]session
+	secure bool // cookies for https only
+	mu     sync.Mutex
+	all    map[string]session
 }
 
 func random() string { return rand.Text() }
@@ -67,7 +70,7 @@ func (s *sessions) start(w http.ResponseWriter, old string, v session) {
 		s.evictOldest()
 	}
 	s.all[id] = v
-	http.SetCookie(w, &http.Cookie{Name: sessionCookie, Value: id, Path: "/", HttpOnly: true, SameSite: http.SameSiteLaxMode, MaxAge: int(sessionLife.Seconds())})
+	http.SetCookie(w, &http.Cookie{Name: sessionCookie, Value: id, Path: "/", HttpOnly: true, Secure: s.secure, SameSite: http.SameSiteLaxMode, MaxAge: int(sessionLife.Seconds())})
 }
 
 // save changes a session that is still there.
@@ -83,7 +86,7 @@ func (s *sessions) end(w http.ResponseWriter, id string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	delete(s.all, id)
-	http.SetCookie(w, &http.Cookie{Name: sessionCookie, Path: "/", HttpOnly: true, MaxAge: -1})
+	http.SetCookie(w, &http.Cookie{Name: sessionCookie, Path: "/", HttpOnly: true, Secure: s.secure, SameSite: http.SameSiteLaxMode, MaxAge: -1})
 }
 
 func (s *sessions) evictOldest() {

@@ -37,10 +37,13 @@ func newShop(c config, source credentialSource, logger *slog.Logger) (*shop, err
 	}
 	return &shop{
 		config: c, credentials: source, logger: logger, pages: pages,
-		client:   &http.Client{Timeout: 10 * time.Second},
-		sessions: sessions{all: map[string]session{}},
+		client:   &http.Client{Timeout: 10 * time.Second, CheckRedirect: noRedirect},
+		sessions: sessions{secure: strings.HasPrefix(c.publicURL, "https:"), all: map[string]session{}},
 	}, nil
 }
+
+// noRedirect keeps codes, secrets and tokens from being carried on to wherever an answer points.
+func noRedirect(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
 
 func (s *shop) routes() http.Handler {
 	mux := http.NewServeMux()
@@ -85,12 +88,13 @@ func (s *shop) login(w http.ResponseWriter, r *http.Request) {
 		s.fail(w, "The authorization server can't be reached", err)
 		return
 	}
-	a := &attempt{state: random(), nonce: random(), verifier: oauth2.GenerateVerifier(), scopes: []string{"openid", "profile", "photos.read"}}
+	a := &attempt{provider: p, state: random(), nonce: random(), verifier: oauth2.GenerateVerifier(), scopes: []string{"openid", "profile", "photos.read"}}
 	if r.URL.Query().Get("write") != "" {
 		a.scopes = append(a.scopes, scopeWrite)
 	}
-	old, _ := s.sessions.load(r)
-	s.sessions.start(w, old, session{attempt: a})
+	old, browser := s.sessions.load(r)
+	browser.attempt = a // who is signed in and asks for more stays so if the answer is no
+	s.sessions.start(w, old, browser)
 	to := p.config(creds, s.redirectURL(), a.scopes).AuthCodeURL(a.state,
 		oauth2.S256ChallengeOption(a.verifier),
 		oauth2.SetAuthURLParam("nonce", a.nonce),
@@ -118,16 +122,17 @@ func (s *shop) callback(w http.ResponseWriter, r *http.Request) {
 	a := browser.attempt
 	browser.attempt = nil // whatever comes of it, it is over
 	s.sessions.save(id, browser)
-	creds, p, err := s.provider(r)
-	if err != nil {
-		s.fail(w, "The authorization server can't be reached", err)
-		return
-	}
 	q := r.URL.Query()
-	if refused := checkResponse(q, a, p); refused != nil {
+	if refused := checkResponse(q, a); refused != nil {
 		s.refuse(w, http.StatusBadRequest, *refused)
 		return
 	}
+	creds, err := s.credentials(r.Context())
+	if err != nil {
+		s.fail(w, "The print shop can't find its own credentials", err)
+		return
+	}
+	p := a.provider
 	token, err := p.config(creds, s.redirectURL(), a.scopes).Exchange(s.exchangeContext(r), q.Get("code"),
 		oauth2.VerifierOption(a.verifier), oauth2.SetAuthURLParam("resource", s.resource))
 	if err != nil {
@@ -137,7 +142,8 @@ func (s *shop) callback(w http.ResponseWriter, r *http.Request) {
 	raw, _ := token.Extra("id_token").(string)
 	claims, err := p.verifyIDToken(r.Context(), s.client, raw, creds.clientID, a.nonce)
 	if err != nil {
-		s.fail(w, "The ID token is not good", err)
+		s.logger.Error("an ID token is not good", "error", err)
+		s.refuse(w, http.StatusBadGateway, refusal{Code: "invalid_id_token", Title: "The ID token is not good", Text: "It does not prove who you are, so nobody is signed in. Begin again."})
 		return
 	}
 	next := session{token: token, claims: claims}
@@ -148,11 +154,11 @@ func (s *shop) callback(w http.ResponseWriter, r *http.Request) {
 
 // checkResponse checks an authorization response before anything in it is used: that this browser began it, and that it
 // comes from the issuer that was asked (RFC 9207).
-func checkResponse(q url.Values, a *attempt, p *provider) *refusal {
+func checkResponse(q url.Values, a *attempt) *refusal {
 	switch {
 	case a == nil || subtle.ConstantTimeCompare([]byte(q.Get("state")), []byte(a.state)) != 1:
 		return &refusal{Code: "invalid_state", Title: "This sign-in was not begun here", Text: "The answer does not belong to a sign-in of this browser. Begin again."}
-	case (p.IssInResponse || q.Has("iss")) && q.Get("iss") != p.Issuer:
+	case (a.provider.IssInResponse || q.Has("iss")) && q.Get("iss") != a.provider.Issuer:
 		return &refusal{Code: "invalid_issuer", Title: "The answer comes from somebody else", Text: "It names another authorization server than the one that was asked."}
 	case q.Get("error") == "access_denied":
 		return &refusal{Code: "access_denied", Title: "You said no", Text: "The print shop did not get to see anything. You can begin again whenever you like."}

@@ -15,7 +15,7 @@ import (
 
 func TestAuthorizationResponseIsCheckedBeforeItIsUsed(t *testing.T) {
 	p := &provider{Issuer: "https://login.example", IssInResponse: true}
-	a := &attempt{state: "s"}
+	a := &attempt{provider: p, state: "s"}
 	for name, c := range map[string]struct {
 		query string
 		a     *attempt
@@ -37,7 +37,7 @@ func TestAuthorizationResponseIsCheckedBeforeItIsUsed(t *testing.T) {
 			t.Fatal(err)
 		}
 		got := ""
-		if refused := checkResponse(q, c.a, p); refused != nil {
+		if refused := checkResponse(q, c.a); refused != nil {
 			got = refused.Code
 		}
 		if got != c.want {
