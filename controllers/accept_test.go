@@ -1,6 +1,7 @@
 package controllers_test
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"io"
@@ -25,7 +26,7 @@ func picky(t *testing.T, name string) *v1alpha1.AuthorizationServer {
 		AllowedNamespaces: &v1alpha1.NamespaceMatch{Selector: metav1.LabelSelector{MatchLabels: map[string]string{"oauth": "yes"}}},
 	}}
 	running.create(t, as)
-	t.Cleanup(func() { deleteWithKeys(t, as) })
+	t.Cleanup(func() { deleteWithKeys(t, running, operatorNamespace, as) })
 	return as
 }
 
@@ -85,11 +86,12 @@ func TestIdentifierPassesToTheNextWhenItsHolderGoes(t *testing.T) {
 		ResourceIdentifiers: []v1alpha1.ResourceIdentifierAssignment{{Prefix: identifier}},
 	}}
 	running.create(t, as)
-	t.Cleanup(func() { deleteWithKeys(t, as) })
+	t.Cleanup(func() { deleteWithKeys(t, running, operatorNamespace, as) })
 	first, second := orders(running.namespace(t, nil)), orders(running.namespace(t, nil))
 	for _, rs := range []*v1alpha1.ResourceServer{first, second} {
 		rs.Spec.AuthorizationServerNames, rs.Spec.Identifier = []string{"assigning"}, identifier
 		running.create(t, rs)
+		t.Cleanup(func() { must(t, client.IgnoreNotFound(running.api.Delete(context.Background(), rs))) })
 	}
 	holder, other := first, second
 	if first.CreationTimestamp.Equal(&second.CreationTimestamp) && second.UID < first.UID {
@@ -105,6 +107,10 @@ func TestLocalUserWaitsForItsPassword(t *testing.T) {
 	user := &v1alpha1.LocalUser{ObjectMeta: metav1.ObjectMeta{Name: "alice"}, Spec: v1alpha1.LocalUserSpec{PasswordSecretRef: &v1alpha1.PasswordSecretReference{Name: "alice-password"}}}
 	secret := &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: operatorNamespace, Name: "alice-password"}, Data: map[string][]byte{compile.PasswordHashKey: []byte("wonderland")}}
 	running.create(t, user)
+	t.Cleanup(func() {
+		must(t, running.api.Delete(context.Background(), user))
+		must(t, client.IgnoreNotFound(running.api.Delete(context.Background(), secret)))
+	})
 	userBecomes(t, user, metav1.ConditionFalse, v1alpha1.ReasonSecretNotFound)
 	running.create(t, secret)
 	userBecomes(t, user, metav1.ConditionFalse, v1alpha1.ReasonSecretInvalid)

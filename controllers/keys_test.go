@@ -40,7 +40,7 @@ func newKeyring(t *testing.T, name string) *keyring {
 	}}
 	k.reconciler = k.another()
 	still.create(t, k.as)
-	t.Cleanup(func() { must(t, still.api.Delete(context.Background(), k.as)) })
+	t.Cleanup(func() { deleteWithKeys(t, still, "default", k.as) })
 	return k
 }
 
@@ -282,11 +282,11 @@ func TestStatusOfTheDefaultIssuerIsComplete(t *testing.T) {
 	}
 }
 
-// deleteWithKeys removes an issuer of the control plane `running`, and its keys, which stay on purpose otherwise.
-func deleteWithKeys(t *testing.T, as *v1alpha1.AuthorizationServer) {
+// deleteWithKeys removes an issuer, and its keys, which stay on purpose otherwise.
+func deleteWithKeys(t *testing.T, s site, namespace string, as *v1alpha1.AuthorizationServer) {
 	t.Helper()
 	ctx := context.Background()
-	must(t, running.api.Delete(ctx, as))
-	secret := &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: operatorNamespace, Name: compile.KeysSecretPrefix + as.Name}}
-	must(t, client.IgnoreNotFound(running.api.Delete(ctx, secret)))
+	must(t, s.api.Delete(ctx, as))
+	secret := &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: compile.KeysSecretPrefix + as.Name}}
+	must(t, client.IgnoreNotFound(s.api.Delete(ctx, secret)))
 }

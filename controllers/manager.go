@@ -63,10 +63,14 @@ func (c *Config) Validate() error {
 	if c.REST == nil {
 		failures = append(failures, errors.New("no API server is configured"))
 	}
-	for what, name := range map[string]string{"namespace": c.Namespace, "serving secret": c.ServingSecret} {
-		if bad := validation.IsDNS1123Subdomain(name); len(bad) > 0 {
-			failures = append(failures, fmt.Errorf("%s %q: %s", what, name, strings.Join(bad, "; ")))
-		}
+	if bad := validation.IsDNS1123Label(c.Namespace); len(bad) > 0 {
+		failures = append(failures, fmt.Errorf("namespace %q: %s", c.Namespace, strings.Join(bad, "; ")))
+	}
+	if bad := validation.IsDNS1123Subdomain(c.ServingSecret); len(bad) > 0 {
+		failures = append(failures, fmt.Errorf("serving secret %q: %s", c.ServingSecret, strings.Join(bad, "; ")))
+	}
+	if c.ServingSecret == certificate.AuthoritySecret {
+		failures = append(failures, fmt.Errorf("serving secret %q is the authority's", c.ServingSecret))
 	}
 	for _, name := range c.ServingNames {
 		if net.ParseIP(name) == nil && len(validation.IsDNS1123Subdomain(name)) > 0 && len(validation.IsWildcardDNS1123Subdomain(name)) > 0 {

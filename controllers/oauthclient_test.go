@@ -55,7 +55,8 @@ func becomesReady(t *testing.T, c *v1alpha1.OAuthClient) {
 // vouches says whether the status of the client has exactly the digest of the secret.
 func vouches(t *testing.T, c *v1alpha1.OAuthClient, secret string) bool {
 	t.Helper()
-	set, err := compile.ParseKeys(running.secret(t, operatorNamespace, compile.KeysSecretPrefix+"default"))
+	server := compile.EffectiveAuthorizationServer(c.Spec.AuthorizationServerName)
+	set, err := compile.ParseKeys(running.secret(t, operatorNamespace, compile.KeysSecretPrefix+server))
 	must(t, err)
 	if len(c.Status.Secrets) != 1 {
 		return false
@@ -309,4 +310,38 @@ func TestRestoredSecretIsAdoptedByTheClientCreatedAgain(t *testing.T) {
 	if !vouches(t, c, string(restored.Data["client-secret"])) {
 		t.Errorf("status.secrets: %+v", c.Status.Secrets)
 	}
+}
+
+func TestDigestsFollowTheKeysOfTheIssuer(t *testing.T) {
+	as := &v1alpha1.AuthorizationServer{ObjectMeta: metav1.ObjectMeta{Name: "losing"}, Spec: v1alpha1.AuthorizationServerSpec{Issuer: "https://losing.example.com"}}
+	running.create(t, as)
+	t.Cleanup(func() { deleteWithKeys(t, running, operatorNamespace, as) })
+	c := storefront(t, func(c *v1alpha1.OAuthClient) { c.Spec.AuthorizationServerName = as.Name })
+	running.create(t, c)
+	becomesReady(t, c)
+	value := string(running.secret(t, c.Namespace, "storefront-oauth").Data["client-secret"])
+	lost := running.secret(t, operatorNamespace, compile.KeysSecretPrefix+as.Name)
+	follows := func(what string) {
+		t.Helper()
+		eventually(t, what, func() (bool, error) {
+			var now corev1.Secret
+			if err := running.api.Get(t.Context(), client.ObjectKeyFromObject(lost), &now); err != nil {
+				return false, client.IgnoreNotFound(err)
+			}
+			err := running.api.Get(t.Context(), client.ObjectKeyFromObject(c), c)
+			return err == nil && vouches(t, c, value), err
+		})
+	}
+	before := c.Status.Secrets[0].Digest
+	must(t, running.api.Delete(t.Context(), lost.DeepCopy()))
+	follows("the digest under new keys")
+	if c.Status.Secrets[0].Digest == before {
+		t.Error("the new keys digest as the old ones did")
+	}
+	restored := running.secret(t, operatorNamespace, lost.Name)
+	change(t, running, restored, func(s *corev1.Secret) { s.Data = lost.Data })
+	eventually(t, "the digest under the restored keys", func() (bool, error) {
+		err := running.api.Get(t.Context(), client.ObjectKeyFromObject(c), c)
+		return len(c.Status.Secrets) == 1 && c.Status.Secrets[0].Digest == before, err
+	})
 }

@@ -1,0 +1,35 @@
+package controllers_test
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"k8s.io/client-go/rest"
+
+	"github.com/latchkey-io/latchkey/controllers"
+)
+
+func TestConfigIsValidated(t *testing.T) {
+	for name, tc := range map[string]struct {
+		edit func(*controllers.Config)
+		want string
+	}{
+		"good":             {func(*controllers.Config) {}, ""},
+		"no API server":    {func(c *controllers.Config) { c.REST = nil }, "API server"},
+		"no namespace":     {func(c *controllers.Config) { c.Namespace = "" }, "namespace"},
+		"bad Secret":       {func(c *controllers.Config) { c.ServingSecret = "Serving" }, "serving secret"},
+		"authority Secret": {func(c *controllers.Config) { c.ServingSecret = "latchkey-serving-ca" }, "authority"},
+		"bad name":         {func(c *controllers.Config) { c.ServingNames = []string{"https://x"} }, "serving name"},
+		"address":          {func(c *controllers.Config) { c.ServingNames = []string{"::1", "10.0.0.1", "*.example.com"} }, ""},
+		"no health":        {func(c *controllers.Config) { c.HealthBindAddress = "" }, "health"},
+		"no clock":         {func(c *controllers.Config) { c.Now = nil }, "clock"},
+	} {
+		c := controllers.Config{REST: &rest.Config{}, Namespace: operatorNamespace, HealthBindAddress: "0", ServingSecret: servingSecret, Now: time.Now}
+		tc.edit(&c)
+		err := c.Validate()
+		if (err == nil) != (tc.want == "") || (err != nil && !strings.Contains(err.Error(), tc.want)) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
