@@ -79,7 +79,7 @@ func describe(c credentials, p *provider, a *attempt, q url.Values, token *oauth
 		{"You sign in and decide", "Your password went to the authorization server only.", [][2]string{{"at", p.AuthorizationEndpoint}}},
 		{"The browser comes back", "With a code that is good once, for a minute.", [][2]string{{"code", shorten(q.Get("code"))}, {"state", shorten(q.Get("state"))}, {"iss", q.Get("iss")}}},
 		{"The code is exchanged", "Server to server, with the client's secret and the PKCE verifier.", [][2]string{{"at", p.TokenEndpoint}, {"authenticated by", "client_secret_basic"}}},
-		{"Tokens are issued", "An access token for one audience, and an ID token that says who you are.", [][2]string{{"typ", typ}, {"aud", claim("aud")}, {"scope", claim("scope")}, {"client_id", claim("client_id")}, {"expires", expires}, {"sub", id.Subject}}},
+		{"Tokens are issued", "An access token that is good at its audience only, and an ID token that says who you are.", [][2]string{{"typ", typ}, {"aud", claim("aud")}, {"scope", claim("scope")}, {"client_id", claim("client_id")}, {"expires", expires}, {"sub", id.Subject}}},
 		{"The API is called", "With the access token as bearer.", [][2]string{{"authorization", "Bearer " + shorten(token.AccessToken)}}},
 		{"The token is validated", "By a TokenReview at Latchkey, for the API's own audience. Then the photos are delivered.", nil},
 	}

@@ -54,9 +54,11 @@ func (s *shop) routes() http.Handler {
 	mux.HandleFunc("GET /photos/{id}", s.picture)
 	mux.HandleFunc("POST /photos/{id}/print", s.order)
 	mux.HandleFunc("POST /logout", s.logout)
-	mux.HandleFunc("GET /style.css", func(w http.ResponseWriter, r *http.Request) {
-		http.ServeFileFS(w, r, files, "templates/style.css")
-	})
+	for _, asset := range []string{"style.css", "icon.svg"} {
+		mux.HandleFunc("GET /"+asset, func(w http.ResponseWriter, r *http.Request) {
+			http.ServeFileFS(w, r, files, "templates/"+asset)
+		})
+	}
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusNoContent) })
 	// Forms of other sites are refused before they are looked at.
 	return http.NewCrossOriginProtection().Handler(secured(mux))
@@ -161,7 +163,7 @@ func checkResponse(q url.Values, a *attempt) *refusal {
 	case (a.provider.IssInResponse || q.Has("iss")) && q.Get("iss") != a.provider.Issuer:
 		return &refusal{Code: "invalid_issuer", Title: "The answer comes from somebody else", Text: "It names another authorization server than the one that was asked."}
 	case q.Get("error") == "access_denied":
-		return &refusal{Code: "access_denied", Title: "You said no", Text: "The print shop did not get to see anything. You can begin again whenever you like."}
+		return &refusal{Code: "access_denied", Title: "You said no", Text: "The print shop was given nothing that it asked for. You can begin again whenever you like."}
 	case q.Has("error"):
 		return &refusal{Code: q.Get("error"), Title: "The authorization server refused", Text: q.Get("error_description")}
 	case q.Get("code") == "":
