@@ -84,7 +84,7 @@ func (s site) spawnDaemon(ctx context.Context) error {
 		return nil
 	case err := <-ended:
 		text, readErr := os.ReadFile(s.clusterLog())
-		return errors.Join(fmt.Errorf("the control plane did not start (%v):\n%s", err, text), readErr)
+		return errors.Join(fmt.Errorf("the control plane did not start:\n%s", text), err, readErr)
 	}
 }
 

@@ -49,6 +49,9 @@ func (e *environment) up(ctx context.Context) (err error) {
 	} else if err != nil {
 		return err
 	}
+	if err := e.removeEnv(); err != nil { // of a run that was killed
+		return err
+	}
 	for _, step := range []struct {
 		title string
 		do    func(context.Context) error
@@ -125,7 +128,7 @@ func (e *environment) startControlPlane(ctx context.Context) (err error) {
 		}
 		return err
 	}
-	if err := errors.Join(os.RemoveAll(e.stateDir()), e.removeEnv()); err != nil {
+	if err := os.RemoveAll(e.stateDir()); err != nil {
 		return err
 	}
 	e.cp, err = controlplane.Start(ctx, controlplane.Options{

@@ -36,7 +36,7 @@ func (r *report) expect(holds bool, format string, args ...any) error {
 	finding := strings.TrimSpace(fmt.Sprintf(format, args...))
 	if !holds {
 		r.print("   ✗ %s\n", finding)
-		return fmt.Errorf("%s: this does not hold: %s", r.step, finding)
+		return fmt.Errorf("this does not hold: %s", finding)
 	}
 	r.print("   ✓ %s\n", finding)
 	return nil

@@ -156,7 +156,10 @@ func (t *tour) exchange(ctx context.Context, back *url.URL) (*browser.Page, erro
 	if err != nil {
 		return nil, err
 	}
-	if err := t.expect(page.Status == http.StatusOK && page.ID("signed-in-as") != nil, "the print-shop knows %s", page.ID("signed-in-as").Text()); err != nil {
+	if page.ID("signed-in-as") == nil {
+		return nil, t.expect(false, "the print-shop shows the photos page (HTTP %d: %s)", page.Status, page.Text())
+	}
+	if err := t.expect(page.Status == http.StatusOK, "the print-shop shows the photos page to %s", page.ID("signed-in-as").Text()); err != nil {
 		return nil, err
 	}
 	maps.DeleteFunc(after, func(name string, _ bool) bool { return before[name] })
