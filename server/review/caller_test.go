@@ -176,6 +176,19 @@ func TestNoIssuersMeansNoCallers(t *testing.T) {
 	}
 }
 
+// What is remembered of a caller is held against the issuers there are now.
+func TestACallerForAnIssuerThatIsGone(t *testing.T) {
+	f, _ := newCallerFixture(t)
+	bearer := accountToken(t, newAccount(t), f.iss.URL)
+	if _, answer := f.askAs(t, bearer, "x", registrytest.Photos); answer.Code != http.StatusOK {
+		t.Fatalf("HTTP %d", answer.Code)
+	}
+	f.publish(registrytest.Issuer(t, "https://other.example.com", f.now))
+	if _, answer := f.askAs(t, bearer, "x", registrytest.Photos); answer.Code != http.StatusUnauthorized {
+		t.Errorf("HTTP %d", answer.Code)
+	}
+}
+
 func TestAnswersAboutCallersAreKeptForSeconds(t *testing.T) {
 	f, _ := newCallerFixture(t)
 	account := newAccount(t)
