@@ -66,7 +66,7 @@ func (s site) spawnDaemon(ctx context.Context) error {
 		return err
 	}
 	defer func() { _ = log.Close() }() // the daemon has a descriptor of its own
-	cmd := exec.Command(self, clusterDaemon, fmt.Sprintf("-port-base=%d", s.base))
+	cmd := exec.Command(self, clusterDaemon, fmt.Sprintf("-port-base=%d", s.base), "-state="+s.state)
 	cmd.Dir, cmd.Stdout, cmd.Stderr = s.root, log, log
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
 	if err := cmd.Start(); err != nil {

@@ -43,7 +43,7 @@ func TestPortBase(t *testing.T) {
 		{args: []string{"-port-base=65500"}},
 		{args: []string{"extra"}},
 	} {
-		got, err := parsePortBase(row.args, row.environment, t.Output())
+		got, _, err := parseFlags(row.args, row.environment, t.Output())
 		if got != row.want || (err == nil) != (row.want != 0) {
 			t.Errorf("%v with PORT_BASE=%q: %d, %v", row.args, row.environment, got, err)
 		}

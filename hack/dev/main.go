@@ -15,7 +15,7 @@ import (
 	"github.com/latchkey-io/latchkey/hack/controlplane"
 )
 
-const usage = `usage: dev <command> [-port-base N]
+const usage = `usage: dev <command> [-port-base N] [-state DIR]
 
   run            control plane, Latchkey and the demo apps, in the foreground until Ctrl-C
   demo           walk the authorization code flow, in a live run or in one of its own
@@ -55,12 +55,12 @@ func runCommand(args []string, out, errOut io.Writer) int {
 		_, _ = fmt.Fprintf(errOut, "dev: unknown command %q\n%s", args[0], usage)
 		return 2
 	}
-	portBase, err := parsePortBase(args[1:], os.Getenv("PORT_BASE"), errOut)
+	portBase, state, err := parseFlags(args[1:], os.Getenv("PORT_BASE"), errOut)
 	if err != nil {
 		_, _ = fmt.Fprintln(errOut, "dev:", err)
 		return 2
 	}
-	site, err := newSite(portBase)
+	site, err := newSite(portBase, state)
 	if err == nil {
 		ctx, release := untilSignal()
 		defer release()
@@ -73,27 +73,27 @@ func runCommand(args []string, out, errOut io.Writer) int {
 	return 0
 }
 
-func parsePortBase(args []string, fromEnvironment string, errOut io.Writer) (int, error) {
-	base := defaultPortBase
-	if fromEnvironment != "" {
-		var err error
-		if base, err = strconv.Atoi(fromEnvironment); err != nil {
-			return 0, fmt.Errorf("PORT_BASE is not a number: %q", fromEnvironment)
+func parseFlags(args []string, portBase string, errOut io.Writer) (base int, state string, err error) {
+	base = defaultPortBase
+	if portBase != "" {
+		if base, err = strconv.Atoi(portBase); err != nil {
+			return 0, "", fmt.Errorf("PORT_BASE is not a number: %q", portBase)
 		}
 	}
 	flags := flag.NewFlagSet("dev", flag.ContinueOnError)
 	flags.SetOutput(errOut)
 	flags.IntVar(&base, "port-base", base, "the first of the ports in use; also the environment variable PORT_BASE")
+	flags.StringVar(&state, "state", "", "the `directory` for everything that is written; .local when empty")
 	if err := flags.Parse(args); err != nil {
-		return 0, err
+		return 0, "", err
 	}
 	if flags.NArg() > 0 {
-		return 0, fmt.Errorf("unexpected argument %q", flags.Arg(0))
+		return 0, "", fmt.Errorf("unexpected argument %q", flags.Arg(0))
 	}
 	if base < 1024 || base > 65000 {
-		return 0, fmt.Errorf("PORT_BASE must be between 1024 and 65000, not %d", base)
+		return 0, "", fmt.Errorf("PORT_BASE must be between 1024 and 65000, not %d", base)
 	}
-	return base, nil
+	return base, state, nil
 }
 
 // untilSignal returns a context that ends with the first signal. A second one ends the process at once, and with it all

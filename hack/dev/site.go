@@ -15,15 +15,23 @@ import (
 // defaultPortBase is also what config/samples is written for.
 const defaultPortBase = 20000
 
-// site is one checkout with its ports and paths. Everything that is written lies under .local.
+// site is one checkout with its ports and paths. Everything that is written lies in the state directory, by default
+// .local: with another one, and other ports, several environments of one checkout run side by side.
 type site struct {
-	root string
-	base int
+	root, state string
+	base        int
 }
 
-func newSite(portBase int) (site, error) {
+func newSite(portBase int, state string) (site, error) {
 	root, err := build.Root()
-	return site{root: root, base: portBase}, err
+	if err != nil {
+		return site{}, err
+	}
+	if state == "" {
+		state = filepath.Join(root, ".local")
+	}
+	state, err = filepath.Abs(state)
+	return site{root: root, state: state, base: portBase}, err
 }
 
 // Offsets from the port base.
@@ -65,9 +73,9 @@ func (s site) controlPlanePorts() controlplane.Ports {
 	}
 }
 
-// path is below .local.
+// path is below the state directory.
 func (s site) path(parts ...string) string {
-	return filepath.Join(append([]string{s.root, ".local"}, parts...)...)
+	return filepath.Join(append([]string{s.state}, parts...)...)
 }
 
 // use is what a port is for, in a message.
