@@ -27,7 +27,9 @@ func reviews(t *testing.T) http.Handler {
 		"scopeless": {Authenticated: true, Audiences: []string{identifier}, User: user()},
 		"foreign":   {Authenticated: true, Audiences: []string{"https://orders.shop.svc"}, User: user(scopeRead)},
 		"omitted":   {Authenticated: true, User: user(scopeRead)},
-		"unknown":   {Error: "the store can't be read"},
+		// What is behind the redirect would say yes.
+		"redirected": {Authenticated: true, Audiences: []string{identifier}, User: user(scopeRead)},
+		"unknown":    {Error: "the store can't be read"},
 	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		var review authenticationv1.TokenReview
@@ -40,8 +42,10 @@ func reviews(t *testing.T) http.Handler {
 			w.WriteHeader(http.StatusServiceUnavailable)
 			return
 		case "redirected":
-			http.Redirect(w, r, "/elsewhere", http.StatusTemporaryRedirect)
-			return
+			if r.URL.Path != "/elsewhere" {
+				http.Redirect(w, r, "/elsewhere", http.StatusTemporaryRedirect)
+				return
+			}
 		case "other-json":
 			review.Kind = "Status"
 		}

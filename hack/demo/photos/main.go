@@ -41,8 +41,9 @@ func main() {
 	flag.StringVar(&c.tokenFile, "token-file", "/var/run/secrets/tokens/latchkey", "`file` with the ServiceAccount token by which this API is known there; read for each request")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	defer stop()
-	if err := run(ctx, c, slog.New(slog.NewTextHandler(os.Stderr, nil))); err != nil {
+	err := run(ctx, c, slog.New(slog.NewTextHandler(os.Stderr, nil)))
+	stop()
+	if err != nil {
 		slog.Error("photos", "error", err)
 		os.Exit(1)
 	}

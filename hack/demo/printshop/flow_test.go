@@ -211,6 +211,10 @@ func TestCallbackWorksOnce(t *testing.T) {
 	if len(w.redeemed) != 1 {
 		t.Errorf("codes redeemed: %q", w.redeemed)
 	}
+	w.visit("GET", "/login")
+	w.comeBack(url.Values{"error": {"access_denied"}})
+	status, page = w.comeBack(url.Values{"code": {"c"}})
+	w.expect(status, page, http.StatusBadRequest, code("invalid_state"))
 }
 
 func TestCallbackOfAnotherBrowser(t *testing.T) {

@@ -54,8 +54,9 @@ func main() {
 	}
 	c.publicURL = strings.TrimRight(c.publicURL, "/")
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	defer stop()
-	if err := run(ctx, c, slog.New(slog.NewTextHandler(os.Stderr, nil))); err != nil {
+	err := run(ctx, c, slog.New(slog.NewTextHandler(os.Stderr, nil)))
+	stop()
+	if err != nil {
 		slog.Error("print-shop", "error", err)
 		os.Exit(1)
 	}

@@ -25,7 +25,7 @@ func dunes(u, v float64) vec3 {
 func duneSky(ray, sun vec3) vec3 {
 	c := gradient(ray.y*2.2+0.02, stop{0, hex(0xf6c9a0)}, stop{0.22, hex(0xe9b3a6)}, stop{0.55, hex(0x8f9dc4)}, stop{1, hex(0x4a6ea8)})
 	side := clamp(vec3{ray.x, 0, ray.z}.unit().dot(vec3{sun.x, 0, sun.z}.unit()))
-	c = screen(c, hex(0xffcf8a).mul(0.55*math.Pow(side, 3)*math.Exp(-math.Abs(ray.y)*5)))
+	c = screen(c, hex(0xffcf8a).mul(0.55*side*side*side*math.Exp(-math.Abs(ray.y)*5)))
 	wisp := fbm(ray.x/(ray.y+0.16)*1.1+7, 3.4/(ray.y+0.16), 5)
 	return mix(c, hex(0xffe6d2), 0.42*smooth(0.52, 0.80, wisp)*smooth(0.02, 0.14, ray.y))
 }

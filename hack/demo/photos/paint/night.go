@@ -74,7 +74,7 @@ func galaxy(u, v float64) vec3 {
 	along := (u-0.75)*0.62 - (v-0.42)*0.78
 	across := (u-0.75)*0.78 + (v-0.42)*0.62 + 0.16*(fbm(u*2+4, v*2, 4)-0.5)
 	band := math.Exp(-across * across * 26)
-	core := math.Exp(-across*across*110) * math.Exp(-math.Pow(along+0.15, 2)*3)
+	core := math.Exp(-across*across*110) * math.Exp(-square(along+0.15)*3)
 	cloud := fbm(u*4.2+fbm(u*5, v*5, 3)*1.3, v*4.2, 6)
 	dust := smooth(0.42, 0.66, fbm(along*4+11, across*9+fbm(u*7, v*7, 4)*1.6, 6)) * math.Exp(-across*across*90)
 	light := hex(0x5a6cc0).mul(band * cloud * 0.75).add(hex(0xf0a98e).mul(core * cloud * 1.05))
@@ -99,7 +99,7 @@ func brightStars(u, v float64) vec3 {
 }
 
 func hill(c vec3, u, v float64) vec3 {
-	top := 0.955 - 0.125*math.Exp(-math.Pow((u-1.05)*2.1, 2)) - 0.006*fbm(u*40, 2, 3) - 0.004*noise(u*420, 3)
+	top := 0.955 - 0.125*math.Exp(-square((u-1.05)*2.1)) - 0.006*fbm(u*40, 2, 3) - 0.004*noise(u*420, 3)
 	glow := math.Hypot(u-1.045, (v-0.812)*1.1)
 	c = screen(c, hex(0xffb765).mul(0.26*math.Exp(-glow*26)))
 	if v > top || inCabin(u, v) {

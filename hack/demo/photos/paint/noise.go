@@ -19,6 +19,8 @@ func hex(rgb int) vec3 {
 	return vec3{float64(rgb>>16&255) / 255, float64(rgb>>8&255) / 255, float64(rgb&255) / 255}
 }
 
+func square(t float64) float64 { return t * t }
+
 func clamp(t float64) float64 { return math.Min(1, math.Max(0, t)) }
 
 func smooth(from, to, t float64) float64 {
