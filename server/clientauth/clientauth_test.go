@@ -2,6 +2,7 @@ package clientauth
 
 import (
 	"encoding/base64"
+	"math"
 	"errors"
 	"net/http"
 	"net/http/httptest"
@@ -198,7 +199,8 @@ func TestTamperedStatus(t *testing.T) {
 }
 
 // Security: timing: an unknown client costs the same work as a wrong secret, be there one secret or two. Work is counted in
-// allocations, which every HMAC makes and which, unlike time, are the same on every run.
+// allocations, which every HMAC makes and which, unlike time, are the same on every run; but for one or two that the race
+// detector adds at random, by making pools forget. An HMAC makes more.
 func TestSameWork(t *testing.T) {
 	iss := registrytest.Issuer(t, "https://login.example.com", testNow())
 	two := registrytest.Client(t, iss, id)
@@ -216,7 +218,7 @@ func TestSameWork(t *testing.T) {
 	for name, got := range map[string]float64{
 		"one secret": work(iss, id), "two secrets": work(registrytest.WithClient(iss, two), id), "public client": work(iss, registrytest.Native),
 	} {
-		if got != want {
+		if math.Abs(got-want) > 2 {
 			t.Errorf("%s: %v allocations, %v for an unknown client", name, got, want)
 		}
 	}
