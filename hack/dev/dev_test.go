@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -15,7 +16,8 @@ import (
 
 func testSite(t *testing.T) site {
 	t.Helper()
-	return site{root: t.TempDir(), base: 31000}
+	root := t.TempDir()
+	return site{root: root, state: filepath.Join(root, ".local"), base: 31000}
 }
 
 func TestSamplesMoveToTheSitesPorts(t *testing.T) {
