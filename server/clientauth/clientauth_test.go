@@ -2,8 +2,8 @@ package clientauth
 
 import (
 	"encoding/base64"
-	"math"
 	"errors"
+	"math"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
