@@ -6,7 +6,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
