@@ -1,224 +1,103 @@
 package server_test
 
 import (
-	"bytes"
-	"context"
-	"crypto/sha256"
-	"encoding/base64"
 	"encoding/json"
-	"html"
 	"io"
-	"log/slog"
 	"net/http"
-	"net/http/cookiejar"
-	"net/http/httptest"
 	"net/url"
-	"regexp"
 	"strings"
-	"sync"
-	"sync/atomic"
 	"testing"
-	"time"
 
-	"github.com/prometheus/client_golang/prometheus"
-
-	"github.com/latchkey-io/latchkey/server"
 	"github.com/latchkey-io/latchkey/server/registry"
 	"github.com/latchkey-io/latchkey/server/registry/registrytest"
-	"github.com/latchkey-io/latchkey/server/store"
-	"github.com/latchkey-io/latchkey/server/store/memory"
+	"github.com/latchkey-io/latchkey/server/servertest"
 )
 
-const (
-	verifier = "a-code-verifier-of-more-than-forty-three-characters"
-	state    = "state-1234567890"
-)
-
-// site is a whole server behind real TLS, with one issuer unless the test adds more.
+// site is a whole server, and what a client and a resource server do with it.
 type site struct {
-	t      *testing.T
-	https  *httptest.Server
-	holder *registry.Holder
-	issuer *registry.Issuer
-	grants *counting
-	log    *lockedBuffer
+	*servertest.Server
+	t *testing.T
 }
 
-// counting counts the writes to a store.
-type counting struct {
-	store.Grants
-	creates, revokes atomic.Int64
-}
-
-func (c *counting) Create(ctx context.Context, g *store.Grant) error {
-	c.creates.Add(1)
-	return c.Grants.Create(ctx, g)
-}
-
-func (c *counting) Revoke(ctx context.Context, id, reason string, at time.Time) error {
-	c.revokes.Add(1)
-	return c.Grants.Revoke(ctx, id, reason, at)
-}
-
-type lockedBuffer struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (l *lockedBuffer) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.Write(p)
-}
-
-func (l *lockedBuffer) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.String()
-}
-
-func newSite(t *testing.T) *site {
+func newSite(t *testing.T, paths ...string) *site {
 	t.Helper()
-	s := &site{t: t, holder: &registry.Holder{}, grants: &counting{Grants: memory.New(time.Now)}, log: &lockedBuffer{}}
-	s.https = httptest.NewTLSServer(s.replica())
-	t.Cleanup(s.https.Close)
-	s.issuer = registrytest.Issuer(t, s.https.URL, time.Now())
-	s.publish(s.issuer)
-	return s
+	return &site{servertest.Start(t, paths...), t}
 }
 
-// replica is another server over the same store and registry.
-func (s *site) replica() http.Handler {
-	s.t.Helper()
-	metrics, err := server.NewMetrics(prometheus.NewRegistry())
-	if err != nil {
-		s.t.Fatal(err)
-	}
-	h, err := server.New(server.Config{
-		Holder: s.holder, Grants: s.grants, Metrics: metrics,
-		Logger: slog.New(slog.NewJSONHandler(s.log, &slog.HandlerOptions{Level: slog.LevelDebug})),
-	})
-	if err != nil {
-		s.t.Fatal(err)
-	}
-	return h
-}
+func (s *site) publish(issuers ...*registry.Issuer) { s.Holder.Store(registry.NewSnapshot(issuers)) }
 
-func (s *site) publish(issuers ...*registry.Issuer) { s.holder.Store(registry.NewSnapshot(issuers)) }
-
-// browser is a user agent: it keeps cookies, follows redirects within the site, and stops where one leads elsewhere.
-func (s *site) browser() *http.Client {
-	jar, err := cookiejar.New(nil)
-	if err != nil {
-		s.t.Fatal(err)
-	}
-	c := *s.https.Client()
-	c.Jar = jar
-	host := s.https.Listener.Addr().String()
-	c.CheckRedirect = func(r *http.Request, _ []*http.Request) error {
-		if r.URL.Host != host {
-			return http.ErrUseLastResponse
-		}
-		return nil
-	}
-	return &c
-}
-
-// page is an answer that has been read.
-type page struct {
-	*http.Response
-	body string
-}
-
-func (s *site) read(r *http.Response, err error) page {
-	s.t.Helper()
-	if err != nil {
-		s.t.Fatal(err)
-	}
-	defer func() { _ = r.Body.Close() }()
-	body, err := io.ReadAll(r.Body)
-	if err != nil {
-		s.t.Fatal(err)
-	}
-	return page{r, string(body)}
-}
-
-func challenge() string {
-	sum := sha256.Sum256([]byte(verifier))
-	return base64.RawURLEncoding.EncodeToString(sum[:])
-}
-
-// request is a good authorization request of the print shop for photos.
-func request(overrides ...string) url.Values {
-	v := url.Values{
-		"response_type": {"code"}, "client_id": {registrytest.PrintShop}, "redirect_uri": {registrytest.PrintShopRedirect},
-		"scope": {"openid profile " + registrytest.PhotosRead}, "resource": {registrytest.Photos}, "state": {state}, "nonce": {"n-1"},
-		"code_challenge": {challenge()}, "code_challenge_method": {"S256"},
-	}
-	for i := 0; i+1 < len(overrides); i += 2 {
-		if overrides[i+1] == "" {
-			v.Del(overrides[i])
+// request is a good authorization request, with some parameters changed or, where empty, left out.
+func request(changes ...string) url.Values {
+	v := servertest.Params()
+	for i := 0; i+1 < len(changes); i += 2 {
+		if changes[i+1] == "" {
+			v.Del(changes[i])
 			continue
 		}
-		v.Set(overrides[i], overrides[i+1])
+		v.Set(changes[i], changes[i+1])
 	}
 	return v
 }
 
-var formAction = regexp.MustCompile(`<form[^>]*action="([^"]+)"`)
-
-// submit posts the form of a page.
-func (s *site) submit(b *http.Client, p page, fields ...string) page {
+// authorize walks sign-in and consent as alice, and returns the parameters with which the client is called back.
+func (s *site) authorize(path string) url.Values {
 	s.t.Helper()
-	m := formAction.FindStringSubmatch(p.body)
-	if m == nil {
-		s.t.Fatalf("no form at %s (%s):\n%s", p.Request.URL, p.Status, p.body)
-	}
-	action, err := p.Request.URL.Parse(html.UnescapeString(m[1]))
+	b := s.NewBrowser()
+	consent := b.SignIn(b.Authorize(path, request()), registrytest.Alice, registrytest.AlicePassword)
+	return b.Decide(consent, "allow").Response(s.t)
+}
+
+// reply is an answer that has been read.
+type reply struct {
+	*http.Response
+	body string
+}
+
+// send sends a request; its Host may differ from where it goes.
+func (s *site) send(r *http.Request) reply {
+	s.t.Helper()
+	res, err := s.Client().Do(r)
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	form := url.Values{}
-	for i := 0; i+1 < len(fields); i += 2 {
-		form.Set(fields[i], fields[i+1])
+	defer func() { _ = res.Body.Close() }() // it is read to its end
+	body, err := io.ReadAll(res.Body)
+	if err != nil {
+		s.t.Fatal(err)
 	}
-	return s.read(b.PostForm(action.String(), form))
+	return reply{res, string(body)}
 }
 
-// authorize walks sign-in and consent as alice, and returns the parameters with which the client is called back.
-func (s *site) authorize(issuer string, params url.Values) url.Values {
+func (s *site) newRequest(method, target string, body io.Reader) *http.Request {
 	s.t.Helper()
-	b := s.browser()
-	login := s.read(b.Get(issuer + "/authorize?" + params.Encode()))
-	consent := s.submit(b, login, "username", registrytest.Alice, "password", registrytest.AlicePassword)
-	return s.callback(s.submit(b, consent, "decision", "allow"))
-}
-
-func (s *site) callback(p page) url.Values {
-	s.t.Helper()
-	to, err := p.Location()
-	if err != nil || p.StatusCode != http.StatusSeeOther {
-		s.t.Fatalf("not sent back to the client: %s %v\n%s", p.Status, err, p.body)
+	r, err := http.NewRequestWithContext(s.t.Context(), method, target, body)
+	if err != nil {
+		s.t.Fatal(err)
 	}
-	return to.Query()
+	return r
 }
 
-// redeem exchanges a code at a server, and returns status and body.
-func (s *site) redeem(base, code string, overrides ...string) (int, map[string]any) {
+// ask sends a request without a body, with a Host header of its own.
+func (s *site) ask(method, path, host string, header ...string) reply {
+	s.t.Helper()
+	r := s.newRequest(method, s.URL+path, nil)
+	r.Host = host
+	for i := 0; i+1 < len(header); i += 2 {
+		r.Header.Set(header[i], header[i+1])
+	}
+	return s.send(r)
+}
+
+// redeem exchanges a code at an issuer.
+func (s *site) redeem(issuer, code string) (int, map[string]any) {
 	s.t.Helper()
 	form := url.Values{
-		"grant_type": {"authorization_code"}, "code": {code}, "redirect_uri": {registrytest.PrintShopRedirect}, "code_verifier": {verifier},
+		"grant_type": {"authorization_code"}, "code": {code}, "redirect_uri": {registrytest.PrintShopRedirect}, "code_verifier": {servertest.Verifier},
 	}
-	for i := 0; i+1 < len(overrides); i += 2 {
-		form.Set(overrides[i], overrides[i+1])
-	}
-	r, err := http.NewRequestWithContext(s.t.Context(), http.MethodPost, base+"/token", strings.NewReader(form.Encode()))
-	if err != nil {
-		s.t.Fatal(err)
-	}
+	r := s.newRequest(http.MethodPost, issuer+"/token", strings.NewReader(form.Encode()))
 	r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 	r.SetBasicAuth(registrytest.PrintShop, registrytest.PrintShopSecret)
-	p := s.read(s.https.Client().Do(r))
+	p := s.send(r)
 	var out map[string]any
 	if err := json.Unmarshal([]byte(p.body), &out); err != nil {
 		s.t.Fatalf("%s: %v in %q", p.Status, err, p.body)
@@ -226,13 +105,10 @@ func (s *site) redeem(base, code string, overrides ...string) (int, map[string]a
 	return p.StatusCode, out
 }
 
-// userinfo asks who a token is for.
-func (s *site) userinfo(base, token string) page {
+// userinfo asks an issuer who a token is for.
+func (s *site) userinfo(issuer string, token any) reply {
 	s.t.Helper()
-	r, err := http.NewRequestWithContext(s.t.Context(), http.MethodGet, base+"/userinfo", nil)
-	if err != nil {
-		s.t.Fatal(err)
-	}
-	r.Header.Set("Authorization", "Bearer "+token)
-	return s.read(s.https.Client().Do(r))
+	r := s.newRequest(http.MethodGet, issuer+"/userinfo", nil)
+	r.Header.Set("Authorization", "Bearer "+token.(string))
+	return s.send(r)
 }

@@ -4,10 +4,12 @@ package servertest
 
 import (
 	"bytes"
+	"context"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -16,6 +18,7 @@ import (
 	"github.com/latchkey-io/latchkey/server"
 	"github.com/latchkey-io/latchkey/server/registry"
 	"github.com/latchkey-io/latchkey/server/registry/registrytest"
+	"github.com/latchkey-io/latchkey/server/store"
 	"github.com/latchkey-io/latchkey/server/store/memory"
 )
 
@@ -25,6 +28,8 @@ type Server struct {
 	URL    string
 	Holder *registry.Holder
 	Grants *memory.Store
+	// Writes counts what was written to Grants.
+	Writes atomic.Int64
 	Clock  *Clock
 	// Log is what the server logged, as JSON lines.
 	Log *Log
@@ -38,18 +43,7 @@ func Start(tb testing.TB, paths ...string) *Server {
 	tb.Helper()
 	s := &Server{tb: tb, Holder: &registry.Holder{}, Clock: &Clock{now: time.Now().UTC().Truncate(time.Millisecond)}, Log: &Log{}}
 	s.Grants = memory.New(s.Clock.Now)
-	metrics, err := server.NewMetrics(prometheus.NewRegistry())
-	if err != nil {
-		tb.Fatal(err)
-	}
-	handler, err := server.New(server.Config{
-		Holder: s.Holder, Grants: s.Grants, Now: s.Clock.Now, Metrics: metrics, Logger: slog.New(slog.NewJSONHandler(s.Log, nil)),
-	})
-	if err != nil {
-		tb.Fatal(err)
-	}
-	s.http = httptest.NewTLSServer(handler)
-	tb.Cleanup(s.http.Close)
+	s.http = s.Replica()
 	s.URL = s.http.URL
 	if len(paths) == 0 {
 		paths = []string{""}
@@ -60,6 +54,41 @@ func Start(tb testing.TB, paths ...string) *Server {
 	}
 	s.Holder.Store(registry.NewSnapshot(issuers))
 	return s
+}
+
+// Replica starts another server over the same registry and grants. It stops with the test.
+func (s *Server) Replica() *httptest.Server {
+	s.tb.Helper()
+	metrics, err := server.NewMetrics(prometheus.NewRegistry())
+	if err != nil {
+		s.tb.Fatal(err)
+	}
+	handler, err := server.New(server.Config{
+		Holder: s.Holder, Grants: counting{s.Grants, &s.Writes}, Now: s.Clock.Now, Metrics: metrics,
+		Logger: slog.New(slog.NewJSONHandler(s.Log, nil)),
+	})
+	if err != nil {
+		s.tb.Fatal(err)
+	}
+	replica := httptest.NewTLSServer(handler)
+	s.tb.Cleanup(replica.Close)
+	return replica
+}
+
+// counting counts the writes to a store.
+type counting struct {
+	store.Grants
+	writes *atomic.Int64
+}
+
+func (c counting) Create(ctx context.Context, g *store.Grant) error {
+	c.writes.Add(1)
+	return c.Grants.Create(ctx, g)
+}
+
+func (c counting) Revoke(ctx context.Context, id, reason string, at time.Time) error {
+	c.writes.Add(1)
+	return c.Grants.Revoke(ctx, id, reason, at)
 }
 
 // Client is an HTTP client that trusts the server and keeps neither cookies nor follows redirects.
