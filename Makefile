@@ -16,15 +16,17 @@ GOLANGCI_LINT := $(LOCAL)/bin/golangci-lint
 MODULES := . test
 
 ##@ Run it here
-.PHONY: run demo cluster cluster-stop
-run: ## Everything on this machine, in the foreground until Ctrl-C: a control plane, Latchkey, the demo apps
-	@$(DEV) run
-demo: ## Walk the seven steps of the authorization code flow without a browser, and fail if any of them does
-	@$(DEV) demo
-cluster: ## Only a Kubernetes control plane, in the background
-	@$(DEV) cluster
-cluster-stop: ## End it
-	@$(DEV) cluster-stop
+.PHONY: run demo cluster cluster-stop dev
+run: dev ## Everything on this machine, in the foreground until Ctrl-C: a control plane, Latchkey, the demo apps
+	@exec $(DEV) run
+demo: dev ## Walk the seven steps of the authorization code flow without a browser, and fail if any of them does
+	@exec $(DEV) demo
+cluster: dev ## Only a Kubernetes control plane, in the background
+	@exec $(DEV) cluster
+cluster-stop: dev ## End it
+	@exec $(DEV) cluster-stop
+dev: # the command behind them, which make waits for, signals included
+	@go build -o $(DEV) ./hack/dev
 
 ##@ Check it
 .PHONY: test bench lint prerequisites binaries
@@ -36,8 +38,8 @@ lint: $(GOLANGCI_LINT) ## Linters, import directions, formatting, and that nothi
 	@hack/lint $(GOLANGCI_LINT) $(MODULES)
 prerequisites: # what tests need and Go cannot bring
 	@hack/prerequisites
-binaries: # what a control plane needs, built with progress
-	@$(DEV) binaries
+binaries: dev # what a control plane needs, built with progress
+	@exec $(DEV) binaries
 
 ##@ Build it
 .PHONY: build image generate manifests clean
