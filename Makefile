@@ -31,7 +31,7 @@ dev: # the command behind them, which make waits for, signals included
 ##@ Check it
 .PHONY: test bench lint prerequisites binaries
 test: prerequisites binaries ## Every test, with the race detector, from nothing
-	@for module in $(MODULES); do (cd $$module && go test -race -timeout 20m ./...) || exit 1; done
+	@for module in $(MODULES); do (cd $$module && go test -race -count=1 -timeout 20m ./...) || exit 1; done
 bench: binaries ## The benchmarks, as a table and .local/bench.json (BENCH=<pattern> COUNT=<repeats>)
 	@go run ./hack/bench -bench '$(BENCH)' -count $(COUNT) -json $(LOCAL)/bench.json
 lint: $(GOLANGCI_LINT) ## Linters, import directions, formatting, and that nothing generated is out of date
