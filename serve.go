@@ -39,6 +39,7 @@ type process struct {
 	config   *rest.Config
 	client   client.WithWatch
 	cache    cache.Cache
+	watchdog *publish.Watchdog
 	holder   *registry.Holder
 	registry *prometheus.Registry
 	metrics  *server.Metrics
@@ -76,7 +77,7 @@ func newProcess(o *options, logger *slog.Logger) (*process, error) {
 	if err != nil {
 		return nil, err
 	}
-	p := &process{options: o, logger: logger, holder: &registry.Holder{}, registry: prometheus.NewRegistry(), checks: map[string]func() error{}}
+	p := &process{options: o, logger: logger, watchdog: &publish.Watchdog{}, holder: &registry.Holder{}, registry: prometheus.NewRegistry(), checks: map[string]func() error{}}
 	if p.metrics, err = server.NewMetrics(p.registry); err != nil {
 		return nil, err
 	}
@@ -86,13 +87,15 @@ func newProcess(o *options, logger *slog.Logger) (*process, error) {
 	if p.client, err = client.NewWithWatch(p.config, client.Options{Scheme: scheme}); err != nil {
 		return nil, err
 	}
-	p.cache, err = publish.NewCache(p.config, scheme, o.namespace)
+	p.cache, err = publish.NewCache(p.config, scheme, o.namespace, p.watchdog)
 	return p, err
 }
 
 // publish keeps the registry in step with the cluster.
 func (p *process) publish(ctx context.Context) error {
-	publisher, err := publish.New(ctx, publish.Config{Cache: p.cache, Namespace: p.options.namespace, Holder: p.holder, Logger: p.logger})
+	publisher, err := publish.New(ctx, publish.Config{
+		Cache: p.cache, Watchdog: p.watchdog, Namespace: p.options.namespace, Holder: p.holder, Logger: p.logger,
+	})
 	if err != nil {
 		return err
 	}

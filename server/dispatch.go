@@ -44,7 +44,7 @@ func (d *dispatcher) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 func (d *dispatcher) find(r *http.Request) (route, *registry.Issuer, error) {
 	snapshot := d.holder.Load()
 	if snapshot == nil {
-		return route{}, nil, oauth.Errorf(oauth.TemporarilyUnavailable, "the server is starting; try again in a moment")
+		return route{}, nil, oauth.Errorf(oauth.TemporarilyUnavailable, "the server has no current view of the cluster; try again in a moment")
 	}
 	rt, issuerPath, ok := d.match(r.URL.Path)
 	if !ok {

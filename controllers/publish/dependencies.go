@@ -77,7 +77,18 @@ func (r *recorder) OperatorSecret(name string) *corev1.Secret {
 	return r.World.OperatorSecret(name)
 }
 
+// Keys are the issuer's last good ones while its Secret is damaged or gone: users and all else that is compiled with keys stay
+// in force together with them.
 func (r *recorder) Keys(authorizationServer string) (*keys.Set, error) {
+	set, err := r.stored(authorizationServer)
+	if last := r.keys.lastGood(authorizationServer); set == nil && last != nil {
+		return last, nil
+	}
+	return set, err
+}
+
+// stored are the keys as the Secret has them now.
+func (r *recorder) stored(authorizationServer string) (*keys.Set, error) {
 	return r.keys.parse(r.OperatorSecret(compile.KeysSecretPrefix + authorizationServer))
 }
 

@@ -118,11 +118,25 @@ func TestDamagedKeysKeepTheLastGoodOnes(t *testing.T) {
 		t.Fatal("no issuer")
 	}
 	good := w.keys.Data[compile.KeysSecretKey]
+	alice := create(t, &v1alpha1.LocalUser{ObjectMeta: metav1.ObjectMeta{Name: "keys-alice"}})
+	subject := func() string {
+		iss, _ := holder.Load().ByURL(issuerURL)
+		u, ok := iss.User(alice.Name, string(alice.UID))
+		if !ok {
+			return ""
+		}
+		return u.Subject
+	}
+	eventually(t, "the user", func() bool { return subject() != "" })
+	aliceBefore := subject()
 	update(t, w.keys, func(s *corev1.Secret) { s.Data[compile.KeysSecretKey] = []byte("damaged") })
 	id := compile.ClientID(w.storefront(t)) // seen after the damage was
 	eventually(t, "the client", func() bool { return clientIn(holder, id) != nil })
 	if got := jwks(); got != before {
 		t.Errorf("keys after the damage: %q", got)
+	}
+	if got := subject(); got != aliceBefore {
+		t.Errorf("the user's subject after the damage: %q", got) // tokens of a user who is gone are dead
 	}
 	update(t, w.keys, func(s *corev1.Secret) { s.Data[compile.KeysSecretKey] = newKeys(t) })
 	eventually(t, "new keys", func() bool { return jwks() != before })

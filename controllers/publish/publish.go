@@ -17,7 +17,6 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/cache"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
-	"github.com/latchkey-io/latchkey/api/v1alpha1"
 	"github.com/latchkey-io/latchkey/controllers/compile"
 	"github.com/latchkey-io/latchkey/server/registry"
 )
@@ -31,7 +30,9 @@ type Config struct {
 	Cache cache.Cache
 	// Namespace is the operator's.
 	Namespace string
-	// Holder receives the snapshots.
+	// Watchdog that NewCache was given.
+	Watchdog *Watchdog
+	// Holder receives the snapshots; nil while the cache is stale.
 	Holder *registry.Holder
 	// Logger gets one line for what can't be published.
 	Logger *slog.Logger
@@ -41,25 +42,26 @@ type Config struct {
 type Publisher struct {
 	config Config
 	world  *world
-	ready  atomic.Bool
+	// current is the snapshot of world, nil when it has to be made.
+	current *registry.Snapshot
+	ready   atomic.Bool
 
 	mu    sync.Mutex
 	dirty map[dependency]struct{}
 	wake  chan struct{}
 }
 
-// NewCache makes the cache of a server: the kinds in all namespaces, Secrets and OAuthGrants in the operator's only. What
-// it returns is shared and must not be changed.
-func NewCache(config *rest.Config, scheme *runtime.Scheme, namespace string) (cache.Cache, error) {
+// NewCache makes the cache of a server: the kinds in all namespaces, Secrets in the operator's only. What it returns is
+// shared and must not be changed. The watchdog learns of watches that break.
+func NewCache(config *rest.Config, scheme *runtime.Scheme, namespace string, watchdog *Watchdog) (cache.Cache, error) {
 	noCopy := true
-	own := map[string]cache.Config{namespace: {}}
 	return cache.New(config, cache.Options{
 		Scheme:                       scheme,
 		DefaultUnsafeDisableDeepCopy: &noCopy,
 		DefaultTransform:             cache.TransformStripManagedFields(),
+		DefaultWatchErrorHandler:     watchdog.handler(),
 		ByObject: map[client.Object]cache.ByObject{
-			&corev1.Secret{}:       {Namespaces: own},
-			&v1alpha1.OAuthGrant{}: {Namespaces: own},
+			&corev1.Secret{}: {Namespaces: map[string]cache.Config{namespace: {}}},
 		},
 	})
 }
@@ -77,10 +79,10 @@ func New(ctx context.Context, config Config) (*Publisher, error) {
 	}, nil
 }
 
-// Ready says whether a first snapshot has been published.
+// Ready says whether there is a snapshot, and it is not stale.
 func (p *Publisher) Ready() error {
 	if !p.ready.Load() {
-		return errors.New("the first snapshot has not been published")
+		return errors.New("there is no snapshot yet, or kube-apiserver has been away for so long that it is stale")
 	}
 	return nil
 }
@@ -97,12 +99,16 @@ func (p *Publisher) Start(ctx context.Context) error {
 		}
 	}
 	p.publish(ctx)
+	judge := time.NewTicker(judgeEvery)
+	defer judge.Stop()
 	for {
 		select {
 		case <-ctx.Done():
 			return nil
 		case <-p.wake:
 			p.publish(ctx)
+		case <-judge.C:
+			p.serve(time.Now())
 		}
 	}
 }
@@ -122,8 +128,22 @@ func (p *Publisher) publish(ctx context.Context) {
 		p.config.Logger.Warn("an issuer's keys can't be used; its last good ones stay in force", "authorizationServer", f.authorizationServer, "error", f.err)
 	}
 	p.world = next
-	p.config.Holder.Store(next.snapshot())
-	p.ready.Store(true)
+	p.current = nil
+	p.serve(time.Now())
+}
+
+// serve hands out the world as it is known, or nothing at all once it has been unknown for too long.
+func (p *Publisher) serve(now time.Time) {
+	stale := p.config.Watchdog.Stale(now)
+	switch {
+	case stale && p.ready.Load():
+		p.config.Logger.Error("kube-apiserver has been away for too long: what is known of the cluster is no longer served", "after", maxStale)
+		p.config.Holder.Store(nil)
+	case !stale && (p.current == nil || !p.ready.Load()):
+		p.current = p.world.snapshot()
+		p.config.Holder.Store(p.current)
+	}
+	p.ready.Store(!stale)
 }
 
 func (p *Publisher) take() []dependency {

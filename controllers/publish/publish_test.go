@@ -57,12 +57,13 @@ func newScheme() *runtime.Scheme {
 func start(t *testing.T) *registry.Holder {
 	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
-	cache, err := publish.NewCache(cluster.RESTConfig(), newScheme(), operatorNamespace)
+	watchdog := &publish.Watchdog{}
+	cache, err := publish.NewCache(cluster.RESTConfig(), newScheme(), operatorNamespace, watchdog)
 	if err != nil {
 		t.Fatal(err)
 	}
 	holder := &registry.Holder{}
-	p, err := publish.New(ctx, publish.Config{Cache: cache, Namespace: operatorNamespace, Holder: holder, Logger: slog.New(slog.NewTextHandler(io.Discard, nil))})
+	p, err := publish.New(ctx, publish.Config{Cache: cache, Watchdog: watchdog, Namespace: operatorNamespace, Holder: holder, Logger: slog.New(slog.NewTextHandler(io.Discard, nil))})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -123,14 +123,10 @@ func compileIssuer(r *recorder, as *v1alpha1.AuthorizationServer) (placement, *f
 		return placement{}, nil
 	}
 	p := placement{config: map[string]*registry.Config{as.Name: config}}
-	set, err := r.Keys(as.Name)
-	if set == nil {
-		set = r.keys.lastGood(as.Name)
-	}
-	if set != nil {
+	if set, _ := r.Keys(as.Name); set != nil {
 		p.keys = map[string]*keys.Set{as.Name: set}
 	}
-	if err != nil {
+	if _, err := r.stored(as.Name); err != nil {
 		return p, &failure{as.Name, err}
 	}
 	return p, nil
