@@ -10,7 +10,7 @@ COUNT ?= 1
 
 LOCAL := $(CURDIR)/.local
 # Built rather than `go run`, which would call an interrupt a failure.
-DEV = go build -o $(LOCAL)/bin/dev ./hack/dev && exec $(LOCAL)/bin/dev
+DEV := $(LOCAL)/bin/dev
 GOLANGCI_LINT := $(LOCAL)/bin/golangci-lint
 # Go modules with code of ours.
 MODULES := . test

@@ -12,7 +12,13 @@ type edit struct {
 	clients   tableEdit[*registry.Client]
 	users     tableEdit[*registry.User]
 	resources tableEdit[*registry.Resource]
+	// gone are the UIDs known before, and left those that are no longer there.
+	gone registry.Map[struct{}]
+	left map[string]struct{}
 }
+
+// maxGone bounds how many UIDs of what is gone are remembered.
+const maxGone = 100_000
 
 func newEdit(current *registry.Issuer) *edit {
 	if current == nil {
@@ -24,6 +30,8 @@ func newEdit(current *registry.Issuer) *edit {
 		clients:   tableEdit[*registry.Client]{current: current.Clients},
 		users:     tableEdit[*registry.User]{current: current.Users},
 		resources: tableEdit[*registry.Resource]{current: current.Resources},
+		gone:      current.Gone,
+		left:      map[string]struct{}{},
 	}
 }
 
@@ -35,8 +43,10 @@ func (e *edit) remove(v any) {
 		e.keys = nil
 	case *registry.Client:
 		e.clients.remove(v.ID, v)
+		e.left[v.UID] = struct{}{}
 	case *registry.User:
 		e.users.remove(v.Name, v)
+		e.left[v.UID] = struct{}{}
 	case *registry.Resource:
 		e.resources.remove(v.Identifier, v)
 	}
@@ -50,16 +60,21 @@ func (e *edit) set(v any) {
 		e.keys = v
 	case *registry.Client:
 		e.clients.set(v.ID, v)
+		delete(e.left, v.UID)
 	case *registry.User:
 		e.users.set(v.Name, v)
+		delete(e.left, v.UID)
 	case *registry.Resource:
 		e.resources.set(v.Identifier, v)
 	}
 }
 
 func (e *edit) apply() *registry.Issuer {
+	if e.gone.Len()+len(e.left) > maxGone {
+		e.gone = registry.Map[struct{}]{}
+	}
 	return &registry.Issuer{
-		Config: e.config, Keys: e.keys,
+		Config: e.config, Keys: e.keys, Gone: e.gone.With(e.left),
 		Clients: e.clients.apply(), Users: e.users.apply(), Resources: e.resources.apply(),
 	}
 }

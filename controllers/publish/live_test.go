@@ -25,6 +25,10 @@ func TestClientIsUsableChangedAndGoneWithoutRestart(t *testing.T) {
 
 	remove(t, c)
 	eventually(t, "that the client is gone", func() bool { return clientIn(holder, id) == nil })
+	iss, _ := holder.Load().ByURL(issuerURL)
+	if _, gone := iss.Gone.Get(string(c.UID)); !gone {
+		t.Error("a client that was there is not told from one that was never seen")
+	}
 }
 
 func TestRecreatedClientIsAnotherOne(t *testing.T) {

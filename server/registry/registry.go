@@ -116,6 +116,9 @@ type Issuer struct {
 	Clients   Map[*Client]
 	Users     Map[*User]
 	Resources Map[*Resource]
+	// Gone are the UIDs of clients and users that were there before. It tells those that are no more from those that this
+	// replica has not heard of yet; it is forgotten from time to time.
+	Gone Map[struct{}]
 }
 
 // Client returns the client with the id.

@@ -18,6 +18,8 @@ const (
 	// leeway is how far ahead the clock of the replica that issued a token may be: `iat` and `nbf` are believed when they
 	// lie no more than this in the future. `exp` has no leeway: a token is never good for longer than its client was told.
 	leeway = 5 * time.Second
+	// maxLag is how far one replica may be behind another with what it knows of clients and users.
+	maxLag = 30 * time.Second
 )
 
 // sign signs claims with the key of the algorithm that is in use at the time now. keys.ErrNoSigner when there is none.

@@ -50,9 +50,12 @@ func (v *Verifier) Active(ctx context.Context, iss *registry.Issuer, raw string,
 	}
 	a := &Active{Access: claims.access()}
 	// 2. The client is still declared, and the object it was.
+	if a.ClientID == "" {
+		return nil, inactive("it names no client")
+	}
 	client, ok := iss.Client(a.ClientID)
 	if !ok || client.UID != a.ClientUID {
-		return nil, inactive("its client is gone")
+		return nil, missing(iss, a.ClientUID, a.IssuedAt, now, "client")
 	}
 	a.Client = client
 	// 3. A token without a user lives by its client alone.
@@ -68,11 +71,23 @@ func (v *Verifier) Active(ctx context.Context, iss *registry.Issuer, raw string,
 	}
 	// 5. The user is still there, and the object and subject they were.
 	user, ok := iss.User(a.Grant.User, a.UserUID)
-	if !ok || user.Subject != a.Subject {
-		return nil, inactive("its user is gone")
+	if !ok {
+		return nil, missing(iss, a.UserUID, a.IssuedAt, now, "user")
+	}
+	if user.Subject != a.Subject {
+		return nil, inactive("its user has another subject now")
 	}
 	a.User = user
 	return a, nil
+}
+
+// missing is what to say of a client or user who is not there: that they are gone, unless the token is so young that
+// another replica may know them already and this one not yet.
+func missing(iss *registry.Issuer, uid string, issuedAt, now time.Time, what string) error {
+	if _, gone := iss.Gone.Get(uid); gone || uid == "" || now.Sub(issuedAt) > maxLag {
+		return inactive("its %s is gone", what)
+	}
+	return fmt.Errorf("token: its %s is not known here yet", what)
 }
 
 func (v *Verifier) grant(ctx context.Context, iss *registry.Issuer, a *Active, now time.Time) (*store.Grant, error) {

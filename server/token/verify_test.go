@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/latchkey-io/latchkey/server/keys"
+	"github.com/latchkey-io/latchkey/server/registry"
 	"github.com/latchkey-io/latchkey/server/registry/registrytest"
 	"github.com/latchkey-io/latchkey/server/store"
 )
@@ -233,6 +234,32 @@ func TestPeekIssuer(t *testing.T) {
 	} {
 		if iss, ok := PeekIssuer(raw); ok {
 			t.Errorf("%s: got %q", name, iss)
+		}
+	}
+}
+
+func TestReplicaLagIsNoNo(t *testing.T) {
+	for name, c := range map[string]struct {
+		age  time.Duration
+		gone bool
+		no   bool
+	}{
+		"not seen yet":               {time.Second, false, false},
+		"gone":                       {time.Second, true, true},
+		"not seen for half a minute": {31 * time.Second, false, true},
+	} {
+		for _, who := range []string{registrytest.PrintShop, registrytest.Alice} {
+			f := newFixture(t)
+			raw := f.sign(t, f.access())
+			f.iss = registrytest.Without(f.iss, who)
+			if !c.gone {
+				f.iss.Gone = registry.Map[struct{}]{}
+			}
+			f.now = f.now.Add(c.age)
+			_, err := f.active(raw, registrytest.Photos)
+			if err == nil || errors.Is(err, ErrInactive) != c.no {
+				t.Errorf("%s, %s: %v", who, name, err)
+			}
 		}
 	}
 }

@@ -154,6 +154,9 @@ func user(tb testing.TB, set *keys.Set, name, uid, password string, groups ...st
 // WithClient returns a copy of the issuer in which the client is added or replaced.
 func WithClient(iss *registry.Issuer, c *registry.Client) *registry.Issuer {
 	next := *iss
+	if old, ok := iss.Clients.Get(c.ID); ok && old.UID != c.UID {
+		next.Gone = iss.Gone.With(map[string]struct{}{old.UID: {}})
+	}
 	next.Clients = iss.Clients.With(map[string]*registry.Client{c.ID: c})
 	return &next
 }
@@ -161,6 +164,9 @@ func WithClient(iss *registry.Issuer, c *registry.Client) *registry.Issuer {
 // WithUser returns a copy of the issuer in which the user is added or replaced.
 func WithUser(iss *registry.Issuer, u *registry.User) *registry.Issuer {
 	next := *iss
+	if old, ok := iss.Users.Get(u.Name); ok && old.UID != u.UID {
+		next.Gone = iss.Gone.With(map[string]struct{}{old.UID: {}})
+	}
 	next.Users = iss.Users.With(map[string]*registry.User{u.Name: u})
 	return &next
 }
@@ -172,11 +178,21 @@ func WithResource(iss *registry.Issuer, r *registry.Resource) *registry.Issuer {
 	return &next
 }
 
-// Without returns a copy of the issuer that has none of the clients or users of that name.
+// Without returns a copy of the issuer from which the clients and users of those names are gone.
 func Without(iss *registry.Issuer, names ...string) *registry.Issuer {
+	gone := map[string]struct{}{}
+	for _, name := range names {
+		if c, ok := iss.Clients.Get(name); ok {
+			gone[c.UID] = struct{}{}
+		}
+		if u, ok := iss.Users.Get(name); ok {
+			gone[u.UID] = struct{}{}
+		}
+	}
 	next := *iss
 	next.Clients = iss.Clients.With(nil, names...)
 	next.Users = iss.Users.With(nil, names...)
+	next.Gone = iss.Gone.With(gone)
 	return &next
 }
 
