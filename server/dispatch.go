@@ -42,13 +42,16 @@ func (d *dispatcher) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 // find is the first line of a request: the snapshot is taken here, once. The issuer is found by its path, and by the Host
 // header where several share the path; a host that is nobody's is answered for no issuer.
 func (d *dispatcher) find(r *http.Request) (route, *registry.Issuer, error) {
-	snapshot := d.holder.Load()
-	if snapshot == nil {
-		return route{}, nil, oauth.Errorf(oauth.TemporarilyUnavailable, "the server has no current view of the cluster; try again in a moment")
-	}
 	rt, issuerPath, ok := d.match(r.URL.Path)
 	if !ok {
 		return route{}, nil, oauth.Errorf(oauth.NotFound, "there is nothing at this address")
+	}
+	snapshot := d.holder.Load()
+	switch {
+	case snapshot == nil && rt.shared:
+		return rt, nil, nil
+	case snapshot == nil: // the route is known all the same: a client of /token reads JSON
+		return rt, nil, oauth.Errorf(oauth.TemporarilyUnavailable, "the server has no current view of the cluster; try again in a moment")
 	}
 	iss, ok := snapshot.ByPath(r.Host, issuerPath)
 	if !ok && !rt.shared {

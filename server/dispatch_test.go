@@ -137,6 +137,15 @@ func TestBeforeTheFirstSnapshot(t *testing.T) {
 	if p.StatusCode != http.StatusServiceUnavailable || p.Header.Get("Retry-After") == "" {
 		t.Errorf("%s %v", p.Status, p.Header)
 	}
+	for path, want := range map[string]string{"/token": "application/json", "/userinfo": "application/json", "/authorize": "text/html; charset=utf-8"} {
+		p := s.ask(http.MethodPost, path, "")
+		if p.StatusCode != http.StatusServiceUnavailable || p.Header.Get("Content-Type") != want {
+			t.Errorf("%s: %s %s, want %s", path, p.Status, p.Header.Get("Content-Type"), want)
+		}
+		if sheet := regexp.MustCompile(`/assets/style[^"]*`).FindString(p.body); sheet != "" && s.ask(http.MethodGet, sheet, "").StatusCode != http.StatusOK {
+			t.Errorf("%s: the page has no stylesheet", path)
+		}
+	}
 	s.Holder.Store(registry.NewSnapshot(nil))
 	if p := s.ask(http.MethodGet, "/jwks", ""); p.StatusCode != http.StatusNotFound {
 		t.Errorf("without issuers: %s", p.Status)
