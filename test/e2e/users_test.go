@@ -1,0 +1,109 @@
+package e2e
+
+import (
+	"context"
+	"testing"
+
+	"k8s.io/apimachinery/pkg/util/wait"
+	"sigs.k8s.io/yaml"
+)
+
+func TestDisabledUserIsSignedOut(t *testing.T) {
+	n := newTenant(t)
+	service := n.api("")
+	a := n.publicApp("app")
+	user := newUser(t)
+	answer, _ := a.tokens(user, "orders.read")
+	service.accepts(answer.AccessToken)
+	pending := user.allow(a.ask("orders.read"))
+
+	kubectl(t, "", "patch", "localuser", user.name, "--type=merge", "--patch", `{"spec":{"disabled":true}}`)
+	service.comesToRefuse("the user was disabled", answer.AccessToken)
+	pending.isRefused("the user was disabled")
+	r := a.ask("orders.read")
+	page := user.open(r)
+	if met := describe(page, r); met != signInPage {
+		t.Fatalf("the user's browser meets %s", met)
+	}
+	if met := describe(user.signIn(page, r), r); met != signInPage {
+		t.Errorf("after signing in, the user meets %s", met)
+	}
+	refused(t, resource("localusers", ""), user.name, "Ready", "Disabled")
+}
+
+func TestChangedPasswordEndsSessionsAndCodes(t *testing.T) {
+	n := newTenant(t)
+	n.api("")
+	a := n.publicApp("app")
+	user := newUser(t)
+	pending := user.allow(a.ask("orders.read"))
+	r := a.ask("orders.read")
+	if met := describe(user.open(r), r); met != consentPage {
+		t.Fatalf("signed in, the user meets %s", met)
+	}
+
+	setPassword(t, user.name, "bob")
+	took := eventually(t, "the session is over", enforced, sessionIsOver(user, a))
+	t.Logf("the session was over %v after the Secret was applied", took)
+	pending.isRefused("the password was changed")
+	page := user.open(r)
+	if met := describe(user.signIn(page, r), r); met != signInPage {
+		t.Errorf("with the old password, the user meets %s", met)
+	}
+	user.password = "builder"
+	a.tokens(user, "orders.read")
+}
+
+// A user who is deleted and declared again under the name is a stranger to everything that the first one had.
+func TestRecreatedUserIsAnotherOne(t *testing.T) {
+	n := newTenant(t)
+	service := n.api("")
+	a := n.publicApp("app")
+	user := newUser(t)
+	answer, _ := a.tokens(user, "orders.read")
+	service.accepts(answer.AccessToken)
+	pending := user.allow(a.ask("orders.read"))
+
+	manifest := kubectl(t, "", "get", "localuser", user.name, "-o", "yaml")
+	kubectl(t, "", "delete", "localuser", user.name)
+	kubectl(t, withoutIdentity(t, manifest), "create", "-f", "-")
+	ready(t, resource("localusers", ""), user.name)
+	service.comesToRefuse("the user was created again", answer.AccessToken)
+	pending.isRefused("the user was created again")
+	eventually(t, "the session is over", enforced, sessionIsOver(user, a))
+	fresh, _ := a.tokens(user, "orders.read")
+	service.accepts(fresh.AccessToken)
+}
+
+// sessionIsOver is true once the user would have to sign in.
+func sessionIsOver(user *person, a *app) wait.ConditionWithContextFunc {
+	return func(ctx context.Context) (bool, error) {
+		r := a.ask("orders.read")
+		page, err := follow(ctx, user.browser, r)
+		return err == nil && describe(page, r) == signInPage, err
+	}
+}
+
+// withoutIdentity is the manifest of an object without what says which one it is.
+func withoutIdentity(t *testing.T, manifest string) string {
+	t.Helper()
+	var o map[string]any
+	if err := yaml.Unmarshal([]byte(manifest), &o); err != nil {
+		t.Fatal(err)
+	}
+	metadata, ok := o["metadata"].(map[string]any)
+	if !ok {
+		t.Fatalf("no metadata in %s", manifest)
+	}
+	kept := map[string]any{"name": metadata["name"]}
+	if namespace, ok := metadata["namespace"]; ok {
+		kept["namespace"] = namespace
+	}
+	o["metadata"] = kept
+	delete(o, "status")
+	text, err := yaml.Marshal(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(text)
+}

@@ -1,0 +1,192 @@
+package e2e
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"net/http"
+	"net/url"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/latchkey-io/latchkey/hack/dev/browser"
+)
+
+var (
+	sample = regexp.MustCompile(`(?m)^(\w+)(?:\{(.*)\})? (\S+)$`)
+	label  = regexp.MustCompile(`(\w+)="([^"]*)"`)
+)
+
+// samples sums up a metric in Prometheus' text form, by what key makes of its labels. An empty key leaves a sample out.
+func samples(t *testing.T, text, metric string, key func(labels map[string]string) string) map[string]float64 {
+	t.Helper()
+	sums := map[string]float64{}
+	for _, match := range sample.FindAllStringSubmatch(text, -1) {
+		if match[1] != metric {
+			continue
+		}
+		labels := map[string]string{}
+		for _, l := range label.FindAllStringSubmatch(match[2], -1) {
+			labels[l[1]] = l[2]
+		}
+		value, err := strconv.ParseFloat(match[3], 64)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if k := key(labels); k != "" {
+			sums[k] += value
+		}
+	}
+	return sums
+}
+
+// writes are the requests to write that kube-apiserver has counted: all of our own group and of Secrets and their neighbours
+// in the core group, whoever sent them and however they ended. The tokens that the environment renews are none of it.
+func writes(t *testing.T) map[string]float64 {
+	t.Helper()
+	text, err := core.CoreV1().RESTClient().Get().AbsPath("/metrics").DoRaw(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return samples(t, string(text), "apiserver_request_total", func(l map[string]string) string {
+		verbs := []string{"POST", "PUT", "PATCH", "APPLY", "DELETE", "DELETECOLLECTION"}
+		if !slices.Contains(verbs, l["verb"]) || l["group"] != "" && l["group"] != "oauth.latchkey.io" || l["resource"] == "" || l["subresource"] == "token" {
+			return ""
+		}
+		return strings.TrimSpace(l["verb"] + " " + l["resource"] + " " + l["subresource"])
+	})
+}
+
+// storeWrites are the server's own count.
+func storeWrites(t *testing.T) map[string]float64 {
+	t.Helper()
+	return samples(t, serverMetrics(t), "latchkey_store_writes_total", func(l map[string]string) string { return l["verb"] })
+}
+
+// serverMetrics are what the server measures, in Prometheus' text form.
+func serverMetrics(t *testing.T) string {
+	t.Helper()
+	request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, live.Metrics, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	status, text, err := send(request)
+	if err != nil || status != http.StatusOK {
+		t.Fatalf("metrics: HTTP %d, %v", status, err)
+	}
+	return string(text)
+}
+
+// quiet waits until nobody has written for a while: what earlier tests left is being cleaned up.
+func quiet(t *testing.T) {
+	t.Helper()
+	const calm = 3 * time.Second
+	last, since := writes(t), time.Now()
+	eventually(t, "nobody writes", 3*time.Minute, func(context.Context) (bool, error) {
+		if now := writes(t); !maps.Equal(now, last) {
+			last, since = now, time.Now()
+		}
+		return time.Since(since) > calm, nil
+	})
+}
+
+// difference is what was added.
+func difference(before, after map[string]float64) map[string]float64 {
+	d := map[string]float64{}
+	for key, value := range after {
+		if value != before[key] {
+			d[key] = value - before[key]
+		}
+	}
+	return d
+}
+
+// printShop is OAuthClient print-shop of the samples.
+func printShop(t *testing.T) *app {
+	t.Helper()
+	return tenant{t, sampleNamespace}.withCredentials(
+		&app{t: t, issuer: live.LocalIssuer, redirectURI: live.PrintShop + "/callback", resource: "https://photos.demo.svc"}, "print-shop-oauth")
+}
+
+// A flow with sign-in, consent, redemption, userinfo and review is one write, in the server's view and in kube-apiserver's.
+func TestCodeFlowIsOneWrite(t *testing.T) {
+	a, service := printShop(t), newReviewer(t, sampleNamespace, "photos", "https://photos.demo.svc")
+	quiet(t)
+	before, ownBefore := writes(t), storeWrites(t)
+	const flows = 5
+	for range flows {
+		answer, _ := a.tokens(alice(t), "openid photos.read")
+		service.accepts(answer.AccessToken)
+		if status := userinfo(t, a, answer.AccessToken); status != http.StatusOK {
+			t.Fatalf("userinfo answers %d", status)
+		}
+	}
+	if d := difference(before, writes(t)); !maps.Equal(d, map[string]float64{"POST oauthgrants": flows}) {
+		t.Errorf("kube-apiserver counted for %d flows: %v", flows, d)
+	}
+	if d := difference(ownBefore, storeWrites(t)); !maps.Equal(d, map[string]float64{"create": flows}) {
+		t.Errorf("the server counted for %d flows: %v", flows, d)
+	}
+	t.Logf("%d flows: %v", flows, difference(before, writes(t)))
+}
+
+func TestAnonymousFloodWritesNothing(t *testing.T) {
+	a := printShop(t)
+	quiet(t)
+	before, ownBefore := writes(t), storeWrites(t)
+	var workers sync.WaitGroup
+	failures := make(chan error, 8)
+	for worker := range cap(failures) {
+		workers.Go(func() { failures <- flood(t.Context(), a, worker) })
+	}
+	workers.Wait()
+	for range cap(failures) {
+		if err := <-failures; err != nil {
+			t.Error(err)
+		}
+	}
+	if d := difference(before, writes(t)); len(d) != 0 {
+		t.Errorf("kube-apiserver counted %v", d)
+	}
+	if d := difference(ownBefore, storeWrites(t)); len(d) != 0 {
+		t.Errorf("the server counted %v", d)
+	}
+}
+
+// flood sends what an anonymous caller can: good and bad authorization requests and codes that nobody made. None of them may
+// be answered with a failure of the server's.
+func flood(ctx context.Context, a *app, worker int) error {
+	for i := range 25 {
+		b, err := browser.New(direct.Transport)
+		if err != nil {
+			return err
+		}
+		garbage := fmt.Sprintf("garbage-%d-%d", worker, i)
+		good, bad := a.ask("openid photos.read"), a.ask(garbage)
+		nobody := strings.Replace(good.url, url.QueryEscape(a.id), garbage, 1)
+		for _, address := range []string{good.url, bad.url, nobody, a.issuer + "/authorize?" + garbage} {
+			page, err := b.Get(ctx, address)
+			if err != nil {
+				return err
+			}
+			if page.Status >= http.StatusInternalServerError {
+				return fmt.Errorf("%s: HTTP %d", address, page.Status)
+			}
+		}
+		for _, caller := range []*app{a, {issuer: a.issuer, id: garbage}, {issuer: a.issuer, id: a.id, secret: garbage}} {
+			answer, err := caller.token(ctx, url.Values{"grant_type": {"authorization_code"}, "code": {garbage}, "redirect_uri": {a.redirectURI}, "code_verifier": {good.verifier}})
+			if err != nil {
+				return err
+			}
+			if answer.status >= http.StatusInternalServerError || answer.AccessToken != "" {
+				return fmt.Errorf("/token: HTTP %d %s", answer.status, answer.Error)
+			}
+		}
+	}
+	return nil
+}
