@@ -4,6 +4,7 @@ package authorize
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"net/http"
 	"net/url"
@@ -115,7 +116,11 @@ func (h *Handler) issue(ctx context.Context, w http.ResponseWriter, v *visit, gr
 		Scopes: granted.Scopes(), Resources: granted.Resources(), Nonce: v.Nonce,
 	}
 	sealed, err := code.Seal(v.iss, v.now)
-	if err != nil {
+	switch {
+	case errors.Is(err, token.ErrCodeTooLong):
+		h.refuse(ctx, w, v, oauth.Errorf(oauth.InvalidRequest, "the request is too long for a code: ask for less, or use a shorter nonce").Wrap(err))
+		return nil
+	case err != nil:
 		return err
 	}
 	h.Logger.LogAttrs(ctx, slog.LevelInfo, "audit", v.Audit(v.iss, "code_issued",

@@ -27,7 +27,7 @@ const (
 	MaxScopeLength          = 4096 // bytes of a scope parameter that are looked at
 	MaxScopesInRequest      = 64
 	MaxParametersInRequest  = 64
-	MaxParameterLength      = 4096
+	MaxParameterLength      = 8192 // bytes; an authorization code is the longest
 	MaxAuthorizeQueryLength = 4096 // bytes; sealed it must fit in 6 KiB of URL
 )
 

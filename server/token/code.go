@@ -1,13 +1,16 @@
 package token
 
 import (
+	"bytes"
 	"crypto/rand"
 	"encoding/base32"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"strings"
 	"time"
 
+	"github.com/latchkey-io/latchkey/server/oauth"
 	"github.com/latchkey-io/latchkey/server/registry"
 )
 
@@ -44,17 +47,27 @@ type Code struct {
 	ExpiresAt time.Time `json:"exp"`
 }
 
-// Seal gives the code its lifetime, which is the issuer's, and returns it as the client gets to see it.
+// ErrCodeTooLong is returned for a code that no token request could carry.
+var ErrCodeTooLong = errors.New("token: the code is too long")
+
+// Seal gives the code its lifetime, which is the issuer's, and returns it as the client gets to see it. ErrCodeTooLong when
+// the client could not redeem it.
 func (c *Code) Seal(iss *registry.Issuer, now time.Time) (string, error) {
 	sealed := *c
 	sealed.AuthTime = c.AuthTime.UTC().Truncate(time.Second)
 	sealed.IssuedAt = now.UTC().Truncate(time.Second)
 	sealed.ExpiresAt = sealed.IssuedAt.Add(iss.Lifetimes.AuthorizationCode)
-	body, err := json.Marshal(&sealed)
-	if err != nil {
+	var body bytes.Buffer
+	enc := json.NewEncoder(&body)
+	enc.SetEscapeHTML(false) // an escaped & takes six bytes
+	if err := enc.Encode(&sealed); err != nil {
 		return "", fmt.Errorf("token: seal code: %w", err)
 	}
-	return iss.Keys.Seal(iss.URL, codePurpose, body, now)
+	code, err := iss.Keys.Seal(iss.URL, codePurpose, body.Bytes(), now)
+	if err == nil && len(code) > oauth.MaxParameterLength {
+		return "", ErrCodeTooLong
+	}
+	return code, err
 }
 
 // OpenCode returns the code that Seal made for the issuer. Whatever else is presented gives an error that tells nothing
