@@ -190,6 +190,44 @@ func TestWhatEndsAToken(t *testing.T) {
 	}
 }
 
+// What was granted is not all that counts: an owner may withdraw a scope from a client, and a user leave the group that it
+// requires, while tokens with it are about.
+func TestScopesThatAreWithdrawn(t *testing.T) {
+	for name, test := range map[string]struct {
+		change func(*testing.T, *fixture)
+		want   authenticationv1.ExtraValue
+	}{
+		"nothing is": {func(*testing.T, *fixture) {}, authenticationv1.ExtraValue{"openid", registrytest.PhotosRead, registrytest.PhotosWrite}},
+		"by the owner": {func(t *testing.T, f *fixture) {
+			client := registrytest.Client(t, f.iss, registrytest.PrintShop)
+			client.Access = slices.Clone(client.Access)
+			client.Access[0].Scopes = client.Access[0].Scopes[1:]
+			f.publish(registrytest.WithClient(f.iss, client))
+		}, authenticationv1.ExtraValue{"openid", registrytest.PhotosWrite}},
+		"with the group": {func(t *testing.T, f *fixture) {
+			user := registrytest.User(t, f.iss, registrytest.Alice)
+			user.Groups = nil
+			f.publish(registrytest.WithUser(f.iss, user))
+		}, authenticationv1.ExtraValue{"openid", registrytest.PhotosRead}},
+		"by the client": {func(t *testing.T, f *fixture) {
+			client := registrytest.Client(t, f.iss, registrytest.PrintShop)
+			client.Scopes = nil
+			f.publish(registrytest.WithClient(f.iss, client))
+		}, authenticationv1.ExtraValue{registrytest.PhotosRead, registrytest.PhotosWrite}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			f := newFixture(t)
+			access := f.access(registrytest.Photos)
+			access.Scopes = append(access.Scopes, registrytest.PhotosWrite)
+			test.change(t, f)
+			got, _ := f.ask(t, f.sign(t, access), registrytest.Photos)
+			if scopes := got.User.Extra[review.ExtraScope]; !got.Authenticated || !slices.Equal(scopes, test.want) {
+				t.Errorf("got %v with %v, want %v", got.Authenticated, scopes, test.want)
+			}
+		})
+	}
+}
+
 func TestAClientThatIsNoLongerListedForKubernetes(t *testing.T) {
 	f := newFixture(t)
 	raw := f.sign(t, f.access(kubernetes))

@@ -19,7 +19,7 @@ const (
 	ExtraIssuer = "oauth.latchkey.io/issuer"
 	// ExtraClientID is the client_id.
 	ExtraClientID = "oauth.latchkey.io/client-id"
-	// ExtraScope are the scopes, one an item.
+	// ExtraScope are the scopes that count now, one an item.
 	ExtraScope = "oauth.latchkey.io/scope"
 	// ExtraGrantID is the grant's id, absent where no user takes part.
 	ExtraGrantID = "oauth.latchkey.io/grant-id"
@@ -31,8 +31,8 @@ const reserved = "system:"
 // userInfo is who the token is for, in Kubernetes' words: <prefix><username>, or <prefix>client:<namespace>:<name> for a
 // client in its own right, which no user can be, because a username holds no colon. kube-apiserver believes whatever
 // stands here, so that a name which could be mistaken for one of its own is an error.
-func userInfo(iss *registry.Issuer, a *token.Active) (authenticationv1.UserInfo, error) {
-	info := authenticationv1.UserInfo{Extra: extra(iss, a)}
+func userInfo(iss *registry.Issuer, a *token.Active, scopes []string) (authenticationv1.UserInfo, error) {
+	info := authenticationv1.UserInfo{Extra: extra(iss, a, scopes)}
 	name := "client:" + a.Client.Namespace + ":" + a.Client.Name
 	info.UID = a.Client.UID
 	var groups []string
@@ -68,14 +68,14 @@ func prefixed(prefix, name string) (string, error) {
 	}
 }
 
-func extra(iss *registry.Issuer, a *token.Active) map[string]authenticationv1.ExtraValue {
+func extra(iss *registry.Issuer, a *token.Active, scopes []string) map[string]authenticationv1.ExtraValue {
 	e := map[string]authenticationv1.ExtraValue{
 		ExtraCredentialID: {"JTI=" + a.ID},
 		ExtraIssuer:       {iss.URL},
 		ExtraClientID:     {a.ClientID},
 	}
-	if len(a.Scopes) > 0 {
-		e[ExtraScope] = a.Scopes
+	if len(scopes) > 0 {
+		e[ExtraScope] = scopes
 	}
 	if a.GrantID != "" {
 		e[ExtraGrantID] = authenticationv1.ExtraValue{a.GrantID}
