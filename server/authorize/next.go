@@ -40,7 +40,7 @@ func next(req *interaction.Request, s *session.Session) (verdict, *oauth.Error) 
 		return verdict{}, err
 	}
 	// What the user allowed is what was shown: when that is not what may be granted by now, the user is asked again.
-	if req.Decision == interaction.Allow && req.Shown == permitted.Digest() {
+	if req.Decision == interaction.Allow && req.Shown == permitted.Digest(req.Client) {
 		return verdict{action: issueCode, granted: permitted}, nil
 	}
 	if silent {

@@ -56,12 +56,12 @@ func TestNext(t *testing.T) {
 		{name: "nothing the user may grant", session: signedIn(time.Hour), ask: target(write), wantErr: oauth.AccessDenied},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			req := &interaction.Request{Seen: seen, Ask: target(read, write), Prompt: tc.prompt, MaxAge: tc.maxAge, Decision: tc.decision}
+			req := &interaction.Request{Client: &registry.Client{UID: "c"}, Seen: seen, Ask: target(read, write), Prompt: tc.prompt, MaxAge: tc.maxAge, Decision: tc.decision}
 			if tc.ask != nil {
 				req.Ask = tc.ask
 			}
 			if tc.shown != nil {
-				req.Shown = tc.shown.Digest()
+				req.Shown = tc.shown.Digest(req.Client)
 			}
 			got, err := next(req, tc.session)
 			switch {
@@ -69,7 +69,7 @@ func TestNext(t *testing.T) {
 				t.Fatalf("error %v, want %q", err, tc.wantErr)
 			case got.action != tc.want:
 				t.Errorf("action %d, want %d", got.action, tc.want)
-			case tc.want == issueCode && got.granted.Digest() != req.Shown:
+			case tc.want == issueCode && got.granted.Digest(req.Client) != req.Shown:
 				t.Errorf("granted %v, which is not what was shown", got.granted.Scopes())
 			}
 		})

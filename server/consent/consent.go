@@ -66,7 +66,7 @@ func (h *Handler) show(w http.ResponseWriter, v *visit) error {
 		interaction.Redirect(w, v.RestartURL(v.iss))
 		return nil
 	}
-	v.Shown = permitted.Digest()
+	v.Shown = permitted.Digest(v.Client)
 	action, err := v.URL(v.iss, interaction.Approval, v.browser, v.now)
 	if err != nil {
 		return err

@@ -182,6 +182,29 @@ func TestWorldChangesWhileReading(t *testing.T) {
 	}
 }
 
+// Who asks and in what words are part of what was shown: a client created again under the name is another.
+func TestAnotherClientOrOtherWordsWhileReading(t *testing.T) {
+	for name, change := range map[string]func(*registry.Client){
+		"created again": func(c *registry.Client) { c.UID = "uid-another" },
+		"renamed":       func(c *registry.Client) { c.DisplayName = "Your Bank" },
+		"other words": func(c *registry.Client) {
+			photos := *c.Access[0].Resource
+			photos.Scopes = []*registry.Scope{{Name: registrytest.PhotosRead, Description: "Sell your photos"}, photos.Scopes[1]}
+			c.Access = []registry.Access{{Resource: &photos, Scopes: photos.Scopes}}
+		},
+	} {
+		s := servertest.Start(t)
+		b := s.NewBrowser()
+		page := consentPage(t, b, registrytest.Alice)
+		client := registrytest.Client(t, s.Issuer(""), registrytest.PrintShop)
+		change(client)
+		s.Publish(registrytest.WithClient(s.Issuer(""), client))
+		if p := b.Decide(page, "allow"); p.Text("allow") == "" {
+			t.Errorf("%s: not asked again: %d %s", name, p.Status, p.Location())
+		}
+	}
+}
+
 func TestSessionEndsWhileReading(t *testing.T) {
 	s := servertest.Start(t)
 	b := s.NewBrowser()

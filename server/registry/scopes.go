@@ -3,8 +3,8 @@ package registry
 import (
 	"crypto/sha256"
 	"encoding/base64"
+	"encoding/json"
 	"slices"
-	"strings"
 
 	"github.com/latchkey-io/latchkey/server/oauth"
 )
@@ -176,21 +176,20 @@ func (a *Ask) Resources() []string {
 // OpenID says whether an ID token is asked for (OpenID Connect Core section 3.1.2.1).
 func (a *Ask) OpenID() bool { return slices.Contains(a.Identity, oauth.ScopeOpenID) }
 
-// Digest is short, and differs between any two values that are not the same scopes at the same resource objects.
-func (a *Ask) Digest() string {
-	var b strings.Builder
-	line := func(fields ...string) { // no name, UID or identifier holds a control character
-		b.WriteString(strings.Join(fields, "\x1f") + "\x1e")
-	}
+// Digest is short, and differs between any two values that a user would not be shown as the same thing: the same scopes in
+// the same words, at the same resource objects, for the same client object.
+func (a *Ask) Digest(c *Client) string {
+	h := sha256.New()
+	line := func(fields ...string) { _ = json.NewEncoder(h).Encode(fields) } // neither strings nor a hash can fail
+	line("client", c.UID, c.DisplayName)
 	for _, s := range slices.Sorted(slices.Values(a.Identity)) {
 		line("identity", s)
 	}
 	for _, t := range a.Targets {
-		line("resource", t.Resource.UID, t.Resource.Identifier)
+		line("resource", t.Resource.UID, t.Resource.Identifier, t.Resource.DisplayName)
 		for _, s := range t.Scopes {
-			line("scope", s.Name)
+			line("scope", s.Name, s.Description)
 		}
 	}
-	sum := sha256.Sum256([]byte(b.String()))
-	return base64.RawURLEncoding.EncodeToString(sum[:])
+	return base64.RawURLEncoding.EncodeToString(h.Sum(nil))
 }

@@ -1,6 +1,7 @@
 package registry_test
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -143,15 +144,22 @@ func TestAskDigestTellsAsksApart(t *testing.T) {
 		{Targets: []registry.Target{resource("1", "a"), resource("2", "b")}},
 		{Targets: []registry.Target{resource("1", "b"), resource("2", "a")}},
 	}
-	seen := map[string]int{}
+	renamed, reworded := resource("1", "a"), resource("1", "a")
+	renamed.Resource.DisplayName, reworded.Scopes[0].Description = "Bank", "Do everything"
+	asks = append(asks, registry.Ask{Targets: []registry.Target{renamed}}, registry.Ask{Targets: []registry.Target{reworded}})
+	clients := []*registry.Client{{UID: "c"}, {UID: "d"}, {UID: "c", DisplayName: "Bank"}}
+	seen := map[string]string{}
 	for i, ask := range asks {
-		if j, ok := seen[ask.Digest()]; ok {
-			t.Errorf("asks %d and %d have one digest", i, j)
+		for j, c := range clients {
+			name := fmt.Sprintf("ask %d of client %d", i, j)
+			if other, ok := seen[ask.Digest(c)]; ok {
+				t.Errorf("%s and %s have one digest", name, other)
+			}
+			seen[ask.Digest(c)] = name
 		}
-		seen[ask.Digest()] = i
 	}
 	same := registry.Ask{Identity: []string{"email", "openid"}}
-	if same.Digest() != asks[2].Digest() {
+	if same.Digest(clients[0]) != asks[2].Digest(clients[0]) {
 		t.Error("the order of identity scopes changes the digest")
 	}
 }
