@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/netip"
 	"net/url"
+	"strconv"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -278,6 +279,9 @@ func withoutLoopbackPort(uri string) string {
 	rest, ok := strings.CutPrefix(uri, "http://"+u.Host)
 	if !ok || strings.HasSuffix(u.Host, ":") || strings.ContainsAny(rest, "#\\") {
 		return ""
+	}
+	if _, err := strconv.ParseUint(u.Port(), 10, 16); u.Port() != "" && (err != nil || len(u.Port()) > 5) {
+		return "" // no port that a browser, or the page's policy, could name
 	}
 	return "http://" + u.Hostname() + rest
 }
