@@ -12,9 +12,11 @@ import (
 	"net/url"
 	"strings"
 	"testing"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/util/wait"
 
 	"github.com/latchkey-io/latchkey/hack/dev/browser"
 )
@@ -126,6 +128,28 @@ func (a *app) meets(ctx context.Context, scope string) (string, error) {
 	return describe(page, r), nil
 }
 
+// isHonoured waits until the server knows the client with its resource and its secret, and returns how long that took.
+func (a *app) isHonoured(scope string) time.Duration {
+	a.t.Helper()
+	return eventually(a.t, a.id+" is honoured", enforced, func(ctx context.Context) (bool, error) {
+		page, err := a.meets(ctx, scope)
+		if err != nil || page != signInPage {
+			return false, err
+		}
+		err = a.proves(ctx)
+		return err == nil, nil
+	})
+}
+
+// proves is nil when the client authenticates: only a code that nobody made is bad then.
+func (a *app) proves(ctx context.Context) error {
+	answer, err := a.token(ctx, url.Values{"grant_type": {"authorization_code"}, "code": {"none"}})
+	if err == nil && answer.Error != "invalid_grant" {
+		err = errors.New(answer.Error)
+	}
+	return err
+}
+
 // follow goes from the request to the first page, or to the redirect that leads back to the client.
 func follow(ctx context.Context, b *browser.Browser, r *request) (*browser.Page, error) {
 	page, err := b.Get(ctx, r.url)
@@ -190,8 +214,24 @@ metadata: {name: %s}
 spec: {authorizationServerNames: [default, local], displayName: A User, email: %[1]s@example.com, passwordSecretRef: {name: %[1]s}}
 `, name))
 	atEnd(t, "delete", "localuser", name)
-	ready(t, resource("localusers", ""), name)
-	return newPerson(t, name, "wonderland")
+	p := newPerson(t, name, "wonderland")
+	p.canSignIn()
+	return p
+}
+
+// canSignIn waits until the server knows the user, which it may a moment after the controller. Its tries are few: five that
+// fail would have the user wait.
+func (p *person) canSignIn() {
+	p.t.Helper()
+	ready(p.t, resource("localusers", ""), p.name)
+	err := wait.PollUntilContextTimeout(p.t.Context(), time.Second, 4*time.Second-pollInterval, true, func(context.Context) (bool, error) {
+		elsewhere := newPerson(p.t, p.name, p.password)
+		r := kubectlApp(p.t).ask("openid")
+		return describe(elsewhere.signIn(elsewhere.open(r), r), r) == consentPage, nil
+	})
+	if err != nil {
+		p.t.Fatalf("%s can't sign in: %v", p.name, err)
+	}
 }
 
 // setPassword gives a user the password of one of the samples' users.

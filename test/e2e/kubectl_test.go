@@ -146,6 +146,7 @@ func TestAPhotosTokenIsNoClusterCredential(t *testing.T) {
 	atEnd(t, "delete", "oauthclient", "-n", sampleNamespace, name)
 	ready(t, demo.clients(), name)
 	a := &app{t: t, issuer: live.Issuer, id: "demo." + name, redirectURI: callback, resource: "https://photos.demo.svc"}
+	a.isHonoured("photos.read")
 	answer, _ := a.tokens(alice(t), "openid photos.read")
 	newReviewer(t, sampleNamespace, "photos", a.resource).accepts(answer.AccessToken)
 	bare := bareKubeconfig(t)

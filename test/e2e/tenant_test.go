@@ -109,12 +109,14 @@ func using(n tenant) string {
 	return "resources: [{namespace: " + n.namespace + ", name: orders, scopes: [orders.read, orders.write]}]"
 }
 
-// publicApp declares a public client of the https issuer that uses the tenant's own API, and waits until it is ready.
+// publicApp declares a public client of the https issuer that uses the tenant's own API, and waits until it is honoured.
 func (n tenant) publicApp(name string) *app {
 	n.t.Helper()
 	n.declare(name, public(), redirects(callback), using(n))
 	ready(n.t, n.clients(), name)
-	return &app{t: n.t, issuer: live.Issuer, id: n.namespace + "." + name, redirectURI: callback, resource: n.identifier()}
+	a := &app{t: n.t, issuer: live.Issuer, id: n.namespace + "." + name, redirectURI: callback, resource: n.identifier()}
+	a.isHonoured("orders.read")
+	return a
 }
 
 // confidentialApp is the same with a secret, at that issuer.
@@ -122,7 +124,9 @@ func (n tenant) confidentialApp(name, server, issuer string) *app {
 	n.t.Helper()
 	n.declare(name, confidential, at(server), redirects(callback), using(n), generated(name+"-oauth"))
 	ready(n.t, n.clients(), name)
-	return n.withCredentials(&app{t: n.t, issuer: issuer, redirectURI: callback, resource: n.identifier()}, name+"-oauth")
+	a := n.withCredentials(&app{t: n.t, issuer: issuer, redirectURI: callback, resource: n.identifier()}, name+"-oauth")
+	a.isHonoured("orders.read")
+	return a
 }
 
 // withCredentials reads the Secret as the application does.

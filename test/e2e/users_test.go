@@ -67,10 +67,12 @@ func TestRecreatedUserIsAnotherOne(t *testing.T) {
 	manifest := kubectl(t, "", "get", "localuser", user.name, "-o", "yaml")
 	kubectl(t, "", "delete", "localuser", user.name)
 	kubectl(t, withoutIdentity(t, manifest), "create", "-f", "-")
-	ready(t, resource("localusers", ""), user.name)
-	service.comesToRefuse("the user was created again", answer.AccessToken)
+	user.canSignIn()
+	service.refuses("the user was created again", answer.AccessToken)
 	pending.isRefused("the user was created again")
-	eventually(t, "the session is over", enforced, sessionIsOver(user, a))
+	if over, err := sessionIsOver(user, a)(t.Context()); err != nil || !over {
+		t.Errorf("the session of the one before is over: %v, %v", over, err)
+	}
 	fresh, _ := a.tokens(user, "orders.read")
 	service.accepts(fresh.AccessToken)
 }
