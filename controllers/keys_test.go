@@ -29,13 +29,13 @@ type keyring struct {
 
 func newKeyring(t *testing.T, name string) *keyring {
 	t.Helper()
-	hour, tenMinutes, minute := v1alpha1.Duration("1h"), v1alpha1.Duration("10m"), v1alpha1.Duration("30m")
+	hour, tenMinutes, halfHour := v1alpha1.Duration("1h"), v1alpha1.Duration("10m"), v1alpha1.Duration("30m")
 	k := &keyring{t: t, now: time.Now().Truncate(time.Second), as: &v1alpha1.AuthorizationServer{
 		ObjectMeta: metav1.ObjectMeta{Name: name},
 		Spec: v1alpha1.AuthorizationServerSpec{
 			Issuer:    "https://" + name + ".example.com",
 			Signing:   &v1alpha1.Signing{Algorithms: []v1alpha1.SigningAlgorithm{v1alpha1.ES256}, Rotation: &v1alpha1.KeyRotation{Interval: &hour, PublishAhead: &tenMinutes}},
-			Lifetimes: &v1alpha1.Lifetimes{Session: &minute},
+			Lifetimes: &v1alpha1.Lifetimes{Session: &halfHour, AccessToken: &halfHour},
 		},
 	}}
 	k.reconciler = k.another()
@@ -258,7 +258,7 @@ func TestShorterLifetimesDoNotCutRetiredKeysShort(t *testing.T) {
 	k.now = k.now.Add(25 * time.Minute)
 	k.reconcile()
 	if _, found := k.set().Verifier(first.KID); !found {
-		t.Error("a session sealed 25 minutes ago, for 30, has lost its key")
+		t.Error("a token signed 25 minutes ago, for 30, has lost its key")
 	}
 	k.now = k.now.Add(time.Hour)
 	k.reconcile()

@@ -49,9 +49,8 @@ func (r *Reconciler) rotateOnce(ctx context.Context, as *v1alpha1.AuthorizationS
 	if err != nil {
 		return nil, time.Time{}, fmt.Errorf("%w: Secret %s in namespace %s: %w; restore it from a backup, or delete it to have new keys made (every sign-in and every sub changes)", errUnusable, name.Name, name.Namespace, err)
 	}
-	schedule, kept := compile.KeySchedule(as), retentionOf(&secret)
-	next := kept.next(schedule.Keep, r.Now())
-	schedule.Keep = next.Keep
+	kept := retentionsOf(&secret)
+	next, schedule := kept.next(compile.KeySchedule(as), r.Now())
 	rotated, again, err := material.Rotate(schedule, r.Now())
 	if err != nil || (rotated == material && next == kept) {
 		return rotated, again, err
@@ -71,13 +70,13 @@ func (r *Reconciler) rotateOnce(ctx context.Context, as *v1alpha1.AuthorizationS
 // create makes the first keys. The Secret has no owner reference on purpose: an issuer that is deleted and applied again,
 // as GitOps tools do, must not change every user's `sub`.
 func (r *Reconciler) create(ctx context.Context, as *v1alpha1.AuthorizationServer, name client.ObjectKey) (*keys.Material, time.Time, error) {
-	schedule := compile.KeySchedule(as)
+	kept, schedule := retentions{}.next(compile.KeySchedule(as), r.Now())
 	material, again, err := (*keys.Material)(nil).Rotate(schedule, r.Now())
 	if err != nil {
 		return nil, time.Time{}, err
 	}
 	secret := &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: name.Namespace, Name: name.Name}, Type: corev1.SecretTypeOpaque}
-	if err := fill(secret, as.Name, material, retention{}.next(schedule.Keep, r.Now())); err != nil {
+	if err := fill(secret, as.Name, material, kept); err != nil {
 		return nil, time.Time{}, err
 	}
 	if err := r.Client.Create(ctx, secret, client.FieldOwner(status.FieldManager)); err != nil {
@@ -101,8 +100,8 @@ func parse(secret *corev1.Secret) (*keys.Material, error) {
 	return material, err
 }
 
-// fill writes keys and retention into the Secret.
-func fill(secret *corev1.Secret, name string, material *keys.Material, kept retention) error {
+// fill writes keys and retentions into the Secret.
+func fill(secret *corev1.Secret, name string, material *keys.Material, kept retentions) error {
 	data, err := material.Marshal()
 	if err != nil {
 		return err

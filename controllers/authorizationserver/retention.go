@@ -6,9 +6,11 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/latchkey-io/latchkey/server/keys"
 )
 
-// annotationRetention keeps a retention on a keys Secret.
+// annotationRetention keeps the retentions on a keys Secret.
 const annotationRetention = "oauth.latchkey.io/key-retention"
 
 // retention is how long retired keys are kept. It can grow at once and shrinks late: tokens that were issued with a longer
@@ -22,17 +24,30 @@ type retention struct {
 	Until time.Time `json:"until,omitzero"`
 }
 
-// retentionOf reads the annotation. Without a readable one nothing is known of the past, and the zero value grows to what is
+// retentions are those of signing and of sealing keys.
+type retentions struct {
+	Signing retention `json:"signing"`
+	Sealing retention `json:"sealing"`
+}
+
+// retentionsOf reads the annotation. Without a readable one nothing is known of the past, and the zero value grows to what is
 // wanted now.
-func retentionOf(secret *corev1.Secret) retention {
-	var r retention
+func retentionsOf(secret *corev1.Secret) retentions {
+	var r retentions
 	if err := json.Unmarshal([]byte(secret.Annotations[annotationRetention]), &r); err != nil {
-		return retention{}
+		return retentions{}
 	}
 	return r
 }
 
-func (r retention) annotate(secret *corev1.Secret) error {
+// next are the retentions at the time now, and the schedule with them in the place of what the spec asks for.
+func (r retentions) next(s keys.Schedule, now time.Time) (retentions, keys.Schedule) {
+	r.Signing, r.Sealing = r.Signing.next(s.Keep, now), r.Sealing.next(s.KeepSealing, now)
+	s.Keep, s.KeepSealing = r.Signing.Keep, r.Sealing.Keep
+	return r, s
+}
+
+func (r retentions) annotate(secret *corev1.Secret) error {
 	text, err := json.Marshal(r)
 	if err != nil {
 		return err

@@ -30,10 +30,10 @@ func TestRetentionGrowsAtOnceAndShrinksLate(t *testing.T) {
 			t.Fatalf("after %v: %v, want %v (%s)", step.at, r.Keep, step.keep, step.why)
 		}
 		var secret corev1.Secret
-		if err := r.annotate(&secret); err != nil {
+		if err := (retentions{Sealing: r}).annotate(&secret); err != nil {
 			t.Fatal(err)
 		}
-		if read := retentionOf(&secret); read != r {
+		if read := retentionsOf(&secret); read != (retentions{Sealing: r}) {
 			t.Fatalf("read back %+v, want %+v", read, r)
 		}
 	}

@@ -69,7 +69,8 @@ func KeySchedule(as *v1alpha1.AuthorizationServer) keys.Schedule {
 		Algorithms:   Algorithms(as),
 		Interval:     durationOr(interval, 720*time.Hour),
 		PublishAhead: durationOr(ahead, 24*time.Hour),
-		Keep:         max(l.AuthorizationCode, l.AccessToken, l.IDToken, l.Session) + clockSkew,
+		Keep:         max(l.AccessToken, l.IDToken) + clockSkew,
+		KeepSealing:  max(l.AuthorizationCode, l.Session) + clockSkew,
 	}
 }
 

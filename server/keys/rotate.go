@@ -9,15 +9,41 @@ import (
 // firstKeySkew lets a first key, which must be good at once, be active on a replica whose clock is behind.
 const firstKeySkew = 5 * time.Minute
 
+// How many retired keys there can be: signing keys of one algorithm, which a status lists too, and sealing keys. All of them must
+// find room in one Secret.
+const (
+	maxKeptSigning = 24
+	maxKeptSealing = 1024
+)
+
 // Schedule says when keys change. All replicas act on the times that the keys carry, so PublishAhead must exceed the time
 // that a change takes to reach every replica and every cache of the JWKS.
 type Schedule struct {
 	// Algorithms there must be a signing key for.
 	Algorithms []Algorithm
-	// Interval is how long one key is in use; PublishAhead how long before its use a key is stored and published.
+	// Interval is how long one key is in use; PublishAhead how long before its use a key is stored and published. An Interval
+	// so short that more keys than can be stored would have to be kept is taken for one that is just long enough.
 	Interval, PublishAhead time.Duration
-	// Keep is how long a retired key is kept: the longest lifetime of anything it signed or sealed, plus clock skew.
+	// Keep is how long a retired signing key is kept: the longest lifetime of anything it signed, plus clock skew.
 	Keep time.Duration
+	// KeepSealing is the same for sealing keys, which are never kept for less than Keep.
+	KeepSealing time.Duration
+}
+
+func (s Schedule) forSigning() Schedule {
+	s.Interval = max(s.Interval, wholeSeconds(s.Keep/maxKeptSigning))
+	return s
+}
+
+func (s Schedule) forSealing() Schedule {
+	s.Keep = max(s.Keep, s.KeepSealing)
+	s.Interval = max(s.Interval, wholeSeconds(s.Keep/maxKeptSealing))
+	return s
+}
+
+// wholeSeconds rounds up: the times of keys are whole seconds.
+func wholeSeconds(d time.Duration) time.Duration {
+	return (d + time.Second - 1).Truncate(time.Second)
 }
 
 // Rotate returns the material that the schedule wants at the time now, and when to ask again. Without material (nil) it makes the
@@ -32,10 +58,10 @@ func (m *Material) Rotate(s Schedule, now time.Time) (next *Material, again time
 	if next.Digest == nil || next.Salt == nil {
 		next.Digest, next.Salt, changed = newSecret(), newSecret(), true
 	}
-	if next.Signing, err = rotateSigning(m.Signing, s, now, &changed); err != nil {
+	if next.Signing, err = rotateSigning(m.Signing, s.forSigning(), now, &changed); err != nil {
 		return nil, time.Time{}, err
 	}
-	next.Sealing = rotateSealing(m.Sealing, s, now, &changed)
+	next.Sealing = rotateSealing(m.Sealing, s.forSealing(), now, &changed)
 	again = next.nextChange(s, now)
 	if !changed {
 		return m, again, nil
@@ -147,7 +173,7 @@ func (m *Material) nextChange(s Schedule, now time.Time) time.Time {
 			next = t
 		}
 	}
-	each := func(activeAt, retiredAt time.Time) {
+	each := func(s Schedule, activeAt, retiredAt time.Time) {
 		consider(activeAt)
 		if retiredAt.IsZero() {
 			consider(activeAt.Add(s.Interval - s.PublishAhead))
@@ -157,10 +183,10 @@ func (m *Material) nextChange(s Schedule, now time.Time) time.Time {
 		consider(retiredAt.Add(s.Keep + time.Second))
 	}
 	for _, k := range m.Signing {
-		each(k.ActiveAt, k.RetiredAt)
+		each(s.forSigning(), k.ActiveAt, k.RetiredAt)
 	}
 	for _, k := range m.Sealing {
-		each(k.ActiveAt, k.RetiredAt)
+		each(s.forSealing(), k.ActiveAt, k.RetiredAt)
 	}
 	return next
 }

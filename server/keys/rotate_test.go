@@ -178,3 +178,41 @@ func TestUnmarshalRefuses(t *testing.T) {
 		}
 	}
 }
+
+// TestShortIntervalsDoNotFillTheSecret: whatever the lifetimes, the keys fit a Secret (1 MiB) and an AuthorizationServer's status (64).
+func TestShortIntervalsDoNotFillTheSecret(t *testing.T) {
+	for _, s := range []Schedule{
+		{Algorithms: []Algorithm{ES256}, Interval: time.Minute, PublishAhead: 10 * time.Second, Keep: 24 * time.Hour, KeepSealing: 24 * time.Hour},
+		{Algorithms: []Algorithm{ES256}, Interval: time.Minute, PublishAhead: time.Minute, Keep: 15 * time.Minute, KeepSealing: 24 * time.Hour},
+	} {
+		now, end := testNow(), testNow().Add(s.KeepSealing+time.Hour)
+		m, again := rotate(t, nil, s, now)
+		for now.Before(end) {
+			now = again
+			m, again = rotate(t, m, s, now)
+			if len(m.Signing) > 32 {
+				t.Fatalf("%d signing keys of one algorithm", len(m.Signing))
+			}
+		}
+		data, err := m.Marshal()
+		if err != nil || len(data) > 256<<10 {
+			t.Errorf("%d bytes, %v", len(data), err)
+		}
+	}
+}
+
+// TestRetiredKeysAreKeptForWhatTheyMade: a sealed session lives longer than a token.
+func TestRetiredKeysAreKeptForWhatTheyMade(t *testing.T) {
+	s := schedule(ES256)
+	s.KeepSealing = 12 * time.Hour
+	m, _ := rotate(t, nil, s, testNow())
+	m, _ = rotate(t, m, s, testNow().Add(24*time.Hour))
+	retired := m.Signing[0].RetiredAt
+	m, again := rotate(t, m, s, retired.Add(s.Keep+time.Second))
+	if len(m.Signing) != 1 || len(m.Sealing) != 2 || !again.Equal(retired.Add(s.KeepSealing+time.Second)) {
+		t.Errorf("%d signing and %d sealing keys, again at %s", len(m.Signing), len(m.Sealing), again)
+	}
+	if m, _ = rotate(t, m, s, again); len(m.Sealing) != 1 {
+		t.Error("the sealing key is kept for ever")
+	}
+}
