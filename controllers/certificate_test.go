@@ -7,6 +7,7 @@ import (
 	"crypto/x509"
 	"encoding/pem"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -150,6 +151,23 @@ func TestAuthorityOfSomebodyElseIsUsedAndNotReplaced(t *testing.T) {
 	}
 	if still.secret(t, secret.Namespace, secret.Name).ResourceVersion != secret.ResourceVersion {
 		t.Error("the authority was written")
+	}
+}
+
+// Every write brings an event, and an event another look: a certificate that is no good from the start must not be written.
+func TestExpiredAuthorityOfSomebodyElseIssuesNothing(t *testing.T) {
+	c := newChancery(t)
+	c.reconcile()
+	theirs := still.secret(t, c.reconciler.Namespace, certificate.AuthoritySecret)
+	theirs.Labels = nil
+	must(t, still.api.Update(t.Context(), theirs))
+	before := still.secret(t, c.reconciler.Namespace, servingSecret)
+	c.now = c.now.Add(11 * 365 * 24 * time.Hour)
+	if _, err := c.reconciler.Reconcile(t.Context(), ctrl.Request{}); err == nil || !strings.Contains(err.Error(), "replace the authority") {
+		t.Errorf("got %v", err)
+	}
+	if after := still.secret(t, c.reconciler.Namespace, servingSecret); after.ResourceVersion != before.ResourceVersion {
+		t.Error("the serving Secret was written")
 	}
 }
 

@@ -4,17 +4,32 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"fmt"
+	"net"
 	"net/url"
 	"slices"
+	"strings"
 	"time"
+
+	"k8s.io/apimachinery/pkg/util/validation"
 )
 
-// names are the subject alternative names the server needs: the hosts of its https issuers, and those it was told. Sorted.
+// names are the subject alternative names the server needs: the hosts of its https issuers, and those it was told. Sorted, and as
+// sans reads them back. A host that no certificate can be for is left out, for the others' sake.
 func names(issuers, extra []string) []string {
-	out := slices.Clone(extra)
+	var out []string
+	add := func(name string) {
+		if ip := net.ParseIP(name); ip != nil {
+			out = append(out, ip.String())
+		} else if len(validation.IsDNS1123Subdomain(strings.TrimPrefix(name, "*."))) == 0 {
+			out = append(out, name)
+		}
+	}
+	for _, name := range extra {
+		add(name)
+	}
 	for _, issuer := range issuers {
-		if u, err := url.Parse(issuer); err == nil && u.Scheme == "https" && u.Hostname() != "" {
-			out = append(out, u.Hostname())
+		if u, err := url.Parse(issuer); err == nil && u.Scheme == "https" {
+			add(u.Hostname())
 		}
 	}
 	slices.Sort(out)

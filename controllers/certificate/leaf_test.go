@@ -15,6 +15,27 @@ func TestNamesAreHostsOfHTTPSIssuersAndThoseGiven(t *testing.T) {
 	}
 }
 
+// Names in another form than a certificate has them, or that none can have, would have it issued again without end.
+func TestNamesAreThoseThatACertificateHas(t *testing.T) {
+	issuers := []string{"https://[0:0:0:0:0:0:0:1]:8443", "https://login.example.com.", "https://a..b", "https://-"}
+	wanted := names(issuers, []string{"::0001", "::ffff:127.0.0.1", "*.example.com"})
+	if !slices.Equal(wanted, []string{"*.example.com", "127.0.0.1", "::1"}) {
+		t.Errorf("names: %v", wanted)
+	}
+	now := time.Now()
+	a, err := newAuthority(now, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	cert, key, err := a.issue(wanted, now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if why := stale(cert, key, a.certs, wanted, now); why != "" {
+		t.Error(why)
+	}
+}
+
 func TestStale(t *testing.T) {
 	now := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
 	ours, err := newAuthority(now, nil)

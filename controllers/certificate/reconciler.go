@@ -147,6 +147,10 @@ func (r *Reconciler) serve(ctx context.Context, secret *corev1.Secret, ca *autho
 		if err != nil {
 			return err
 		}
+		// One that is no good either would be written over and over again.
+		if still := stale(cert, key, ca.certs, wanted, r.Now()); still != "" {
+			return fmt.Errorf("no good certificate for %v can be issued with the authority in Secret %s (%s); replace the authority, or delete it to have one made", wanted, AuthoritySecret, still)
+		}
 		data = map[string][]byte{corev1.TLSCertKey: cert, corev1.TLSPrivateKeyKey: key}
 	}
 	data[bundleKey] = ca.bundle()
