@@ -1,0 +1,135 @@
+package server_test
+
+import (
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/json"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	authenticationv1 "k8s.io/api/authentication/v1"
+
+	"github.com/latchkey-io/latchkey/server"
+	"github.com/latchkey-io/latchkey/server/registry"
+	"github.com/latchkey-io/latchkey/server/registry/registrytest"
+	"github.com/latchkey-io/latchkey/server/review"
+	"github.com/latchkey-io/latchkey/server/servertest"
+	"github.com/latchkey-io/latchkey/server/store/memory"
+	"github.com/latchkey-io/latchkey/server/token"
+)
+
+// fuzzHandler is the whole server without a network, at https://login.example and https://login.example/team.
+func fuzzHandler(f *testing.F) (http.Handler, *registry.Holder, *servertest.Log) {
+	f.Helper()
+	metrics, err := server.NewMetrics(prometheus.NewRegistry())
+	if err != nil {
+		f.Fatal(err)
+	}
+	holder, log := &registry.Holder{}, &servertest.Log{}
+	holder.Store(registry.NewSnapshot([]*registry.Issuer{
+		registrytest.Issuer(f, "https://login.example", time.Now()), registrytest.Issuer(f, "https://login.example/team", time.Now()),
+	}))
+	handler, err := server.New(server.Config{
+		Holder: holder, Grants: memory.New(time.Now), Metrics: metrics,
+		Logger: slog.New(slog.NewJSONHandler(log, &slog.HandlerOptions{Level: slog.LevelError})),
+	})
+	if err != nil {
+		f.Fatal(err)
+	}
+	return handler, holder, log
+}
+
+// FuzzAuthorize: no parameters make the server fail, and none lead the browser elsewhere than to a registered redirect URI or
+// our own pages.
+func FuzzAuthorize(f *testing.F) {
+	handler, holder, log := fuzzHandler(f)
+	iss, _ := holder.Load().ByURL("https://login.example")
+	for _, v := range []url.Values{
+		request(), request("client_id", registrytest.Native, "redirect_uri", "http://127.0.0.1:1234/callback"), request("prompt", "none"),
+		request("max_age", "0"), request("resource", registrytest.Photos), request("state", "a&b=c#d\r\n<é"), request("redirect_uri", "//evil.example"),
+		request("scope", "openid"), request("response_type", "token"), {"interaction": {"x"}},
+	} {
+		f.Add(v.Encode())
+	}
+	f.Fuzz(func(t *testing.T, query string) {
+		r := httptest.NewRequest(http.MethodGet, "https://login.example/authorize", nil)
+		r.URL.RawQuery = query
+		w := httptest.NewRecorder()
+		handler.ServeHTTP(w, r)
+		location := w.Header().Get("Location")
+		if w.Code >= http.StatusInternalServerError || strings.ContainsAny(location, "\r\n") {
+			t.Fatalf("%d %q %s", w.Code, location, log)
+		}
+		if location == "" || strings.HasPrefix(location, "https://login.example/login?interaction=") {
+			return
+		}
+		params, err := url.ParseQuery(query)
+		if err != nil || !strings.HasPrefix(location, params.Get("redirect_uri")+"?") {
+			t.Fatalf("%q leads to %q", query, location)
+		}
+		c, ok := iss.Client(params.Get("client_id"))
+		registered := false
+		for i := 0; ok && i < len(c.RedirectURIs); i++ {
+			registered = registered || c.RedirectURIs[i].Matches(params.Get("redirect_uri"))
+		}
+		if !registered {
+			t.Fatalf("%q leads to %q", query, location)
+		}
+	})
+}
+
+// FuzzAddress: no method, path, host or credential makes the server fail.
+func FuzzAddress(f *testing.F) {
+	handler, _, log := fuzzHandler(f)
+	for _, path := range []string{"/authorize", "/team/login", "/consent", "/token", "/userinfo", "/jwks", "/.well-known/openid-configuration/team",
+		"/team/.well-known/oauth-authorization-server", "/assets/x", "//token", "/team/../token", "/team%2ftoken", "*", "", "/assets/assets/"} {
+		f.Add(http.MethodGet, path, "login.example", "", "")
+		f.Add(http.MethodPost, path, "evil.example", "Bearer a.b.c", "grant_type=authorization_code&code=x&client_id=demo.native")
+		f.Add(http.MethodHead, path, "", "Basic eDp5", "interaction=x")
+	}
+	f.Fuzz(func(t *testing.T, method, path, host, authorization, body string) {
+		r := httptest.NewRequest(http.MethodGet, "https://login.example/", strings.NewReader(body))
+		r.Method, r.Host, r.URL.Path, r.URL.RawQuery = method, host, path, ""
+		r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+		r.Header.Set("Authorization", authorization)
+		w := httptest.NewRecorder()
+		handler.ServeHTTP(w, r)
+		if w.Code >= http.StatusInternalServerError || w.Code == http.StatusOK && strings.HasSuffix(path, "/token") {
+			t.Fatalf("%d %s", w.Code, log)
+		}
+	})
+}
+
+// FuzzTokenReview: no body makes the reviewer fail, or say yes.
+func FuzzTokenReview(f *testing.F) {
+	_, holder, _ := fuzzHandler(f)
+	handler := &review.Handler{
+		Holder: holder, Verifier: &token.Verifier{Grants: memory.New(time.Now), Now: time.Now},
+		Logger: slog.New(slog.NewTextHandler(io.Discard, nil)),
+	}
+	for _, body := range []string{
+		`{"apiVersion":"authentication.k8s.io/v1","kind":"TokenReview","spec":{"token":"a.b.c","audiences":["https://photos.demo.svc"]}}`,
+		`{"spec":{"token":"eyJhbGciOiJub25lIiwidHlwIjoiYXQrand0In0.eyJpc3MiOiJodHRwczovL2xvZ2luLmV4YW1wbGUifQ.","audiences":["https://photos.demo.svc"]}}`,
+		`{"spec":{"token":"e30.eyJpc3MiOiJodHRwczovL2xvZ2luLmV4YW1wbGUiLCJleHAiOjFlOTk5fQ.AA"}}`, `{}`, `[]`, `null`, `{"spec":null}`, strings.Repeat("[", 20000),
+	} {
+		f.Add([]byte(body))
+	}
+	f.Fuzz(func(t *testing.T, body []byte) {
+		r := httptest.NewRequest(http.MethodPost, "/apis/authentication.k8s.io/v1/tokenreviews", strings.NewReader(string(body)))
+		r.Header.Set("Content-Type", "application/json")
+		r.TLS = &tls.ConnectionState{VerifiedChains: [][]*x509.Certificate{{{}}}}
+		w := httptest.NewRecorder()
+		handler.ServeHTTP(w, r)
+		var got authenticationv1.TokenReview
+		if err := json.Unmarshal(w.Body.Bytes(), &got); w.Code >= http.StatusInternalServerError || w.Code == http.StatusOK && (err != nil || got.Status.Authenticated) {
+			t.Fatalf("%d %s", w.Code, w.Body)
+		}
+	})
+}
