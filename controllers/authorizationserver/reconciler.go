@@ -49,16 +49,7 @@ func (r *Reconciler) SetupWithManager(mgr ctrl.Manager) error {
 
 // all AuthorizationServers are looked at when one comes, goes or changes: the others may conflict with it.
 func (r *Reconciler) all(ctx context.Context, _ client.Object) []ctrl.Request {
-	var list v1alpha1.AuthorizationServerList
-	if err := r.Client.List(ctx, &list); err != nil {
-		ctrl.LoggerFrom(ctx).Error(err, "list AuthorizationServers")
-		return nil
-	}
-	out := make([]ctrl.Request, len(list.Items))
-	for i := range list.Items {
-		out[i] = ctrl.Request{NamespacedName: types.NamespacedName{Name: list.Items[i].Name}}
-	}
-	return out
+	return status.Requests(ctx, r.Client, &v1alpha1.AuthorizationServerList{})
 }
 
 // owner is the AuthorizationServer whose keys a Secret holds.

@@ -83,16 +83,7 @@ func (r *Reconciler) ofSecret(ctx context.Context, secret client.Object) []ctrl.
 }
 
 func (r *Reconciler) list(ctx context.Context, options ...client.ListOption) []ctrl.Request {
-	var list v1alpha1.LocalUserList
-	if err := r.Client.List(ctx, &list, options...); err != nil {
-		ctrl.LoggerFrom(ctx).Error(err, "list LocalUsers")
-		return nil
-	}
-	out := make([]ctrl.Request, len(list.Items))
-	for i := range list.Items {
-		out[i] = ctrl.Request{NamespacedName: client.ObjectKeyFromObject(&list.Items[i])}
-	}
-	return out
+	return status.Requests(ctx, r.Client, &v1alpha1.LocalUserList{}, options...)
 }
 
 // Reconcile writes the status of one LocalUser.

@@ -58,16 +58,7 @@ func (r *Reconciler) inNamespace(ctx context.Context, ns client.Object) []ctrl.R
 }
 
 func (r *Reconciler) list(ctx context.Context, options ...client.ListOption) []ctrl.Request {
-	var list v1alpha1.ResourceServerList
-	if err := r.Client.List(ctx, &list, options...); err != nil {
-		ctrl.LoggerFrom(ctx).Error(err, "list ResourceServers")
-		return nil
-	}
-	out := make([]ctrl.Request, len(list.Items))
-	for i := range list.Items {
-		out[i] = ctrl.Request{NamespacedName: client.ObjectKeyFromObject(&list.Items[i])}
-	}
-	return out
+	return status.Requests(ctx, r.Client, &v1alpha1.ResourceServerList{}, options...)
 }
 
 // Reconcile writes the status of one ResourceServer.
