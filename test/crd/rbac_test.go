@@ -43,7 +43,8 @@ func serverRights() []right {
 		{user: serverAccount, verbs: read, resource: "namespaces", want: true},
 		{user: serverAccount, verbs: []string{"get", "list", "watch", "create"}, group: ours, resource: "oauthgrants", namespace: operatorNamespace, want: true},
 		{user: serverAccount, verbs: []string{"update", "patch", "delete", "deletecollection"}, group: ours, resource: "oauthgrants", namespace: operatorNamespace},
-		{user: serverAccount, verbs: []string{"update", "patch"}, group: ours, resource: "oauthgrants", sub: "status", namespace: operatorNamespace, want: true},
+		{user: serverAccount, verbs: []string{"patch"}, group: ours, resource: "oauthgrants", sub: "status", namespace: operatorNamespace, want: true},
+		{user: serverAccount, verbs: []string{"get", "update"}, group: ours, resource: "oauthgrants", sub: "status", namespace: operatorNamespace},
 		{user: serverAccount, verbs: append(read, "create"), group: ours, resource: "oauthgrants", namespace: "tenant"},
 		{user: serverAccount, verbs: []string{"create"}, group: "authentication.k8s.io", resource: "tokenreviews", want: true},
 		{user: serverAccount, verbs: []string{"create"}, group: "authorization.k8s.io", resource: "subjectaccessreviews", want: true},
@@ -64,13 +65,18 @@ func serverRights() []right {
 // controllerRights: the controller writes status, and the Secrets that clients are given.
 func controllerRights() []right {
 	rights := []right{
-		{user: controllerAccount, verbs: append(read, write...), resource: "secrets", namespace: "tenant", want: true},
-		{user: controllerAccount, verbs: append(read, "delete"), group: ours, resource: "oauthgrants", namespace: operatorNamespace, want: true},
-		{user: controllerAccount, verbs: []string{"create", "update", "patch"}, group: ours, resource: "oauthgrants", namespace: operatorNamespace},
+		{user: controllerAccount, verbs: append(read, "create", "update", "delete"), resource: "secrets", namespace: "tenant", want: true},
+		{user: controllerAccount, verbs: []string{"patch", "deletecollection"}, resource: "secrets", namespace: "tenant"},
+		{user: controllerAccount, verbs: []string{"list", "delete"}, group: ours, resource: "oauthgrants", namespace: operatorNamespace, want: true},
+		{user: controllerAccount, verbs: []string{"get", "watch", "create", "update", "patch"}, group: ours, resource: "oauthgrants", namespace: operatorNamespace},
 		{user: controllerAccount, verbs: []string{"update", "patch"}, group: ours, resource: "oauthgrants", sub: "status", namespace: operatorNamespace},
 		{user: controllerAccount, verbs: []string{"get", "create", "update"}, group: "coordination.k8s.io", resource: "leases", namespace: operatorNamespace, want: true},
 		{user: controllerAccount, verbs: []string{"get", "create", "update"}, group: "coordination.k8s.io", resource: "leases", namespace: "kube-system"},
+		{user: controllerAccount, verbs: []string{"patch"}, group: "coordination.k8s.io", resource: "leases", namespace: operatorNamespace},
 		{user: controllerAccount, verbs: []string{"create", "patch"}, group: "events.k8s.io", resource: "events", namespace: "tenant", want: true},
+		{user: controllerAccount, verbs: []string{"create", "patch"}, resource: "events", namespace: operatorNamespace, want: true},
+		{user: controllerAccount, verbs: []string{"create", "patch"}, resource: "events", namespace: "tenant"},
+		{user: controllerAccount, verbs: []string{"update"}, group: ours, resource: "oauthclients", sub: "finalizers", namespace: "tenant"},
 		{user: controllerAccount, verbs: []string{"create"}, resource: "serviceaccounts", sub: "token", namespace: "tenant"},
 		{user: controllerAccount, verbs: []string{"impersonate"}, resource: "users"},
 		{user: controllerAccount, verbs: []string{"create", "update", "patch"}, group: "rbac.authorization.k8s.io", resource: "clusterroles"},
@@ -79,7 +85,8 @@ func controllerRights() []right {
 		rights = append(rights,
 			right{user: controllerAccount, verbs: read, group: ours, resource: resource, want: true},
 			right{user: controllerAccount, verbs: write, group: ours, resource: resource},
-			right{user: controllerAccount, verbs: []string{"update", "patch"}, group: ours, resource: resource, sub: "status", want: true},
+			right{user: controllerAccount, verbs: []string{"patch"}, group: ours, resource: resource, sub: "status", want: true},
+			right{user: controllerAccount, verbs: []string{"get", "update"}, group: ours, resource: resource, sub: "status"},
 		)
 	}
 	return rights
