@@ -71,7 +71,8 @@ func (r *Reader) note(err error) {
 	}
 }
 
-// get returns the object, or nil.
+// get returns the object, or nil. One of ours that is being deleted is gone already: somebody's finalizer must not keep a
+// deleted client's tokens alive.
 func get[T any, P interface {
 	*T
 	client.Object
@@ -80,6 +81,12 @@ func get[T any, P interface {
 	if err := r.reader.Get(r.ctx, client.ObjectKey{Namespace: namespace, Name: name}, obj); err != nil {
 		r.note(err)
 		return nil
+	}
+	switch any(obj).(type) {
+	case *v1alpha1.AuthorizationServer, *v1alpha1.ResourceServer, *v1alpha1.OAuthClient, *v1alpha1.LocalUser:
+		if obj.GetDeletionTimestamp() != nil {
+			return nil
+		}
 	}
 	return obj
 }
@@ -153,10 +160,16 @@ func ParseKeys(secret *corev1.Secret) (*keys.Set, error) {
 	return keys.NewSet(material)
 }
 
-func pointers[T any](items []T) []*T {
-	out := make([]*T, len(items))
+// pointers are the items that are not being deleted.
+func pointers[T any, P interface {
+	*T
+	client.Object
+}](items []T) []*T {
+	out := make([]*T, 0, len(items))
 	for i := range items {
-		out[i] = &items[i]
+		if P(&items[i]).GetDeletionTimestamp() == nil {
+			out = append(out, &items[i])
+		}
 	}
 	return out
 }

@@ -31,6 +31,20 @@ func TestClientIsUsableChangedAndGoneWithoutRestart(t *testing.T) {
 	}
 }
 
+// Somebody's finalizer keeps the object, not what it was good for.
+func TestDeletedClientWithAFinalizerIsGone(t *testing.T) {
+	w := newWorld(t, "finalizer")
+	holder := start(t)
+	c := w.storefront(t)
+	const finalizer = "example.com/hold"
+	update(t, c, func(c *v1alpha1.OAuthClient) { c.Finalizers = []string{finalizer} })
+	id := compile.ClientID(c)
+	eventually(t, "the client", func() bool { return clientIn(holder, id) != nil })
+	remove(t, c)
+	t.Cleanup(func() { update(t, c, func(c *v1alpha1.OAuthClient) { c.Finalizers = nil }) })
+	eventually(t, "that the client is gone", func() bool { return clientIn(holder, id) == nil })
+}
+
 func TestRecreatedClientIsAnotherOne(t *testing.T) {
 	w := newWorld(t, "again")
 	holder := start(t)
