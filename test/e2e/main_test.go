@@ -139,9 +139,12 @@ func ready(t *testing.T, objects dynamic.ResourceInterface, name string) {
 			t.Logf("%s: %+v", name, last)
 		}
 	}()
-	eventually(t, name+" is ready", patience, func(ctx context.Context) (done bool, err error) {
-		last, err = condition(ctx, objects, name, "Ready")
-		return last.Status == metav1.ConditionTrue, err
+	eventually(t, name+" is ready", patience, func(ctx context.Context) (bool, error) {
+		now, err := condition(ctx, objects, name, "Ready")
+		if err == nil {
+			last = now
+		}
+		return now.Status == metav1.ConditionTrue, err
 	})
 }
 
@@ -154,9 +157,12 @@ func refused(t *testing.T, objects dynamic.ResourceInterface, name, kind, reason
 			t.Logf("%s: %+v", name, last)
 		}
 	}()
-	eventually(t, name+" is refused for "+reason, patience, func(ctx context.Context) (done bool, err error) {
-		last, err = condition(ctx, objects, name, kind)
-		return last.Status == metav1.ConditionFalse && last.Reason == reason, err
+	eventually(t, name+" is refused for "+reason, patience, func(ctx context.Context) (bool, error) {
+		now, err := condition(ctx, objects, name, kind)
+		if err == nil {
+			last = now
+		}
+		return now.Status == metav1.ConditionFalse && now.Reason == reason, err
 	})
 	return last.Message
 }
