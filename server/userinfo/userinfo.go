@@ -74,9 +74,12 @@ func bearer(r *http.Request) (string, error) {
 	return raw, nil
 }
 
-// bodyToken reads access_token from the form of a POST that has one (RFC 6750 section 2.2).
+// bodyToken reads access_token from the form of a POST that has one (RFC 6750 section 2.2). With a token in the header, a
+// body that is no form is none of our business: HTTP libraries send an empty JSON object with every POST.
 func bodyToken(r *http.Request) (string, error) {
-	if r.Method != http.MethodPost || r.Header.Get("Content-Type") == "" {
+	media, _, _ := strings.Cut(r.Header.Get("Content-Type"), ";")
+	isForm := strings.EqualFold(strings.TrimSpace(media), oauth.FormMediaType)
+	if r.Method != http.MethodPost || media == "" || !isForm && r.Header.Get("Authorization") != "" {
 		return "", nil
 	}
 	form, err := oauth.ParseBody(r)

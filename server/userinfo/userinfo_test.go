@@ -94,6 +94,8 @@ func TestUserinfo(t *testing.T) {
 	all := f.access(t, "openid profile email groups photos.read")
 	whole := map[string]any{"sub": sub, "name": "Alice Liddell", "preferred_username": "alice", "email": "alice@example.com",
 		"email_verified": true, "groups": []any{registrytest.Family}}
+	asJSON := post(nil, "Bearer "+all)
+	asJSON.Header.Set("Content-Type", "application/json")
 	tests := []struct {
 		name string
 		r    *http.Request
@@ -105,6 +107,7 @@ func TestUserinfo(t *testing.T) {
 		{"everything", get("Bearer " + all), whole},
 		{"scheme in other case", get("bearer " + all), whole},
 		{"POST with a header", post(nil, "Bearer "+all), whole},
+		{"POST with a header and an unrelated body", asJSON, whole},
 		{"POST with a body", post(url.Values{"access_token": {all}}), whole},
 	}
 	for _, test := range tests {
