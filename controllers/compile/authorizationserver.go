@@ -19,7 +19,7 @@ const (
 	defaultSession           = 12 * time.Hour
 )
 
-// AuthorizationServer compiles an issuer's configuration; nil when it is refused.
+// AuthorizationServer compiles an issuer's configuration; nil when it is refused. With problems it is honoured but for those.
 func AuthorizationServer(w World, as *v1alpha1.AuthorizationServer) (*registry.Config, []Problem) {
 	u, err := url.Parse(as.Spec.Issuer)
 	if err != nil || u.Host == "" {
@@ -42,7 +42,23 @@ func AuthorizationServer(w World, as *v1alpha1.AuthorizationServer) (*registry.C
 	if k := as.Spec.Kubernetes; k != nil {
 		c.KubernetesAudiences = k.Audiences
 	}
-	return c, nil
+	return c, badSelectors(as)
+}
+
+func badSelectors(as *v1alpha1.AuthorizationServer) []Problem {
+	var problems []Problem
+	if a := as.Spec.AllowedNamespaces; a != nil {
+		if p := badSelector("spec.allowedNamespaces.selector", &a.Selector); p != nil {
+			problems = append(problems, *p)
+		}
+	}
+	for i := range as.Spec.ResourceIdentifiers {
+		a := &as.Spec.ResourceIdentifiers[i]
+		if p := badSelector("spec.resourceIdentifiers: namespaceSelector for "+a.Prefix, &a.NamespaceSelector); p != nil {
+			problems = append(problems, *p)
+		}
+	}
+	return problems
 }
 
 // Algorithms are the JWS algorithms that an issuer has keys for.

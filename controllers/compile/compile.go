@@ -71,6 +71,15 @@ func selects(selector *metav1.LabelSelector, set map[string]string) bool {
 	return err == nil && s.Matches(labels.Set(set))
 }
 
+// badSelector is the problem with a selector that the API server does not look into; nil when it is valid. Such a selector
+// selects nothing.
+func badSelector(field string, selector *metav1.LabelSelector) *Problem {
+	if _, err := metav1.LabelSelectorAsSelector(selector); err != nil {
+		return &Problem{v1alpha1.ConditionReady, v1alpha1.ReasonInvalid, field + " selects no namespace: " + err.Error() + "; correct it", true}
+	}
+	return nil
+}
+
 // older says whether a was created before b; of two created in the same second the UID decides.
 func older(a, b metav1.Object) bool {
 	ta, tb := a.GetCreationTimestamp(), b.GetCreationTimestamp()

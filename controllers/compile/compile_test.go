@@ -79,6 +79,7 @@ func TestIdentifierThatBelongsToAnotherNamespaceOrToKubeAPIServer(t *testing.T) 
 		"kube-apiserver's audience":   {"shop", "orders", "https://kubernetes.default.svc", v1alpha1.ReasonIdentifierNotPermitted},
 		"the same with a slash":       {"shop", "orders", "https://kubernetes.default.svc/", v1alpha1.ReasonIdentifierNotPermitted},
 		"kube-apiserver's, by name":   {"default", "kubernetes", "https://kubernetes.default.svc", v1alpha1.ReasonIdentifierNotPermitted},
+		"kube-apiserver's, a path":    {"default", "kubernetes", "https://kubernetes.default.svc/api", v1alpha1.ReasonIdentifierNotPermitted},
 		"an issuer":                   {"shop", "orders", "https://login.example.com", v1alpha1.ReasonIdentifierNotPermitted},
 		"a namespace not allowed":     {"dark", "orders", "https://orders.dark.svc", v1alpha1.ReasonNamespaceNotAllowed},
 		"a namespace that is unknown": {"gone", "orders", "https://orders.gone.svc", v1alpha1.ReasonNamespaceNotAllowed},
@@ -94,6 +95,35 @@ func TestIdentifierThatBelongsToAnotherNamespaceOrToKubeAPIServer(t *testing.T) 
 				t.Fatalf("resources %v, problems %v; want %s", resources, problems, c.reason)
 			}
 		})
+	}
+}
+
+// kube-apiserver's usual audience is nobody's to claim, even where no AuthorizationServer declares it.
+func TestUndeclaredAudienceOfKubeAPIServer(t *testing.T) {
+	m := newMemory(t)
+	m.namespaces["default"] = map[string]string{"oauth": "yes"}
+	for _, as := range m.authorizationServers {
+		as.Spec.Kubernetes = nil
+	}
+	for _, identifier := range []string{"https://kubernetes.default.svc", "https://kubernetes.default.svc:443"} {
+		resources, problems := ResourceServer(m, m.addResource(t, "default", "kubernetes", `{identifier: "`+identifier+`"}`))
+		if len(resources) > 0 || !has(problems, v1alpha1.ReasonIdentifierNotPermitted, "kube-apiserver") {
+			t.Errorf("%s: %v, problems %v", identifier, resources, problems)
+		}
+	}
+}
+
+// The API server accepts any operator in a label selector.
+func TestSelectorThatIsInvalidIsTold(t *testing.T) {
+	const bad = `{matchExpressions: [{key: team, operator: Is, values: [web]}]}`
+	m := newMemory(t)
+	as := m.addServer(t, "new", `{issuer: "https://new.example.com", allowedNamespaces: {selector: `+bad+`}, resourceIdentifiers: [{prefix: "https://x.example.com/", namespaceSelector: `+bad+`}]}`)
+	if config, problems := AuthorizationServer(m, as); config == nil || len(problems) != 2 || !problems[0].Terminal || !has(problems, v1alpha1.ReasonInvalid, "allowedNamespaces") {
+		t.Errorf("config %v, problems %v", config, problems)
+	}
+	rs := m.addResource(t, "shop", "orders", `{identifier: "https://orders.shop.svc", access: [{namespaceSelector: `+bad+`, clients: ["*"], scopes: ["*"]}]}`)
+	if resources, problems := ResourceServer(m, rs); resources["default"] == nil || !has(problems, v1alpha1.ReasonInvalid, "spec.access[0]") {
+		t.Errorf("resources %v, problems %v", resources, problems)
 	}
 }
 

@@ -24,6 +24,11 @@ func ResourceServer(w World, rs *v1alpha1.ResourceServer) (map[string]*registry.
 		}
 		out[name] = resource
 	}
+	for i := range rs.Spec.Access {
+		if p := badSelector(fmt.Sprintf("spec.access[%d].namespaceSelector", i), &rs.Spec.Access[i].NamespaceSelector); p != nil {
+			problems = append(problems, *p)
+		}
+	}
 	return out, problems
 }
 
@@ -73,6 +78,10 @@ func mayClaim(w World, rs *v1alpha1.ResourceServer, name string) (*registry.Conf
 		return nil, &Problem{v1alpha1.ConditionAccepted, v1alpha1.ReasonIdentifierNotPermitted,
 			fmt.Sprintf("identifier %s is the issuer, or an audience of kube-apiserver, at AuthorizationServer %s and can't be a ResourceServer's", rs.Spec.Identifier, holder), true}
 	}
+	if apiServer(rs.Spec.Identifier) {
+		return nil, &Problem{v1alpha1.ConditionAccepted, v1alpha1.ReasonIdentifierNotPermitted,
+			fmt.Sprintf("identifier %s is the address of kube-apiserver, which takes it for its own audience; use another identifier", rs.Spec.Identifier), true}
+	}
 	if !assigned(w, as, rs) {
 		return nil, &Problem{v1alpha1.ConditionAccepted, v1alpha1.ReasonIdentifierNotPermitted,
 			fmt.Sprintf("namespace %s may not claim %s at AuthorizationServer %s; use https://%s.%s.svc, or have the platform assign a prefix to the namespace in spec.resourceIdentifiers of that AuthorizationServer", rs.Namespace, rs.Spec.Identifier, name, rs.Name, rs.Namespace), true}
@@ -119,6 +128,13 @@ func reserved(w World, identifier string) string {
 		}
 	}
 	return ""
+}
+
+// apiServer says whether an identifier is an address of kube-apiserver. Most clusters take one for an audience of their own, whether
+// or not an AuthorizationServer declares it.
+func apiServer(identifier string) bool {
+	u, err := url.Parse(identifier)
+	return err == nil && (u.Hostname() == "kubernetes.default.svc" || strings.HasPrefix(u.Hostname(), "kubernetes.default.svc."))
 }
 
 // assigned says whether the namespace may claim the identifier: by its Service name, or by assignment.
