@@ -2,6 +2,7 @@ package status
 
 import (
 	"context"
+	"strings"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -77,5 +78,5 @@ func note(message string) string {
 	if len(message) <= limit {
 		return message
 	}
-	return message[:limit]
+	return strings.ToValidUTF8(message[:limit], "")
 }
