@@ -148,6 +148,7 @@ func (h *Handler) admit(w http.ResponseWriter, r *http.Request, v *visit, attemp
 	if err != nil {
 		return err
 	}
+	v.Shown, v.Decision = "", "" // what was decided before was the decision of whoever was signed in then
 	location, err := v.URL(v.iss, interaction.Authorize, browser, v.now)
 	if err != nil {
 		return err

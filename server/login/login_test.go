@@ -2,14 +2,17 @@ package login_test
 
 import (
 	"net/http"
+	"net/http/httptest"
 	"net/url"
 	"strconv"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/latchkey-io/latchkey/server/interaction"
 	"github.com/latchkey-io/latchkey/server/registry/registrytest"
 	"github.com/latchkey-io/latchkey/server/servertest"
+	"github.com/latchkey-io/latchkey/server/session"
 )
 
 func with(change ...string) url.Values {
@@ -287,5 +290,38 @@ func TestPageHeaders(t *testing.T) {
 				t.Errorf("%s: %s %q, want %q", name, header, got, want)
 			}
 		}
+	}
+}
+
+// A decision is that of who was signed in when it was made: it does not survive a sign-in, whatever the seal of the page holds.
+func TestDecisionDoesNotSurviveSignIn(t *testing.T) {
+	s := servertest.Start(t)
+	iss := s.Issuer("")
+	b := s.NewBrowser()
+	b.Authorize("", with())
+	r := httptest.NewRequest(http.MethodGet, s.URL, nil)
+	at, err := url.Parse(s.URL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range b.Jar.Cookies(at) {
+		r.AddCookie(c)
+	}
+	req, err := interaction.Identify(iss, with(), s.Clock.Now())
+	if err != nil || req.Validate() != nil {
+		t.Fatal(err)
+	}
+	alice := registrytest.User(t, iss, registrytest.Alice)
+	permitted, refusal := req.Ask.PermittedTo(alice)
+	if refusal != nil {
+		t.Fatal(refusal)
+	}
+	req.Shown, req.Decision = permitted.Digest(req.Client), interaction.Allow
+	action, err := req.URL(iss, interaction.Login, session.Load(r, iss, s.Clock.Now()), s.Clock.Now())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if p := b.Follow(b.Post(action, credentials(registrytest.Alice, registrytest.AlicePassword))); !onConsent(p) {
+		t.Errorf("not asked: %d %s", p.Status, p.Location())
 	}
 }
