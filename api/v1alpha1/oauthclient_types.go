@@ -71,7 +71,7 @@ type OAuthClientSpec struct {
 	// +kubebuilder:validation:items:MaxLength=512
 	// +kubebuilder:validation:items:XValidation:rule="isURL(self) && self.matches('^[a-z][a-z0-9+.-]*:')",message="a redirect URI must be an absolute URI with a lower-case scheme, such as https://shop.example/callback"
 	// +kubebuilder:validation:items:XValidation:rule="!self.contains('#') && !self.contains('*') && !self.contains('\\\\') && self.matches('^[!-~]+$')",message="a redirect URI must have no fragment, wildcard, backslash, space or non-ASCII character; list every URI"
-	// +kubebuilder:validation:items:XValidation:rule="!self.matches('^https?:') || self.matches('^https?://[^/?@:]+|^https?://[[][0-9a-f:]+[]]')",message="an http or https redirect URI must have a host"
+	// +kubebuilder:validation:items:XValidation:rule="!self.matches('^https?:') || self.matches('^https?://([^/?]*@)?([A-Za-z0-9._-]+|[[][0-9a-f:]+[]])(:[0-9]{1,5})?([/?]|$)')",message="an http or https redirect URI must have a host of letters, digits, dots, dashes and underscores, and may have a port of 5 digits at most"
 	// +kubebuilder:validation:items:XValidation:rule="!self.matches('^[a-z][a-z0-9+.-]*://[^/?]*@')",message="a redirect URI must have no user information before its host"
 	// +kubebuilder:validation:items:XValidation:rule="!self.startsWith('http:') || self.matches('^http://(localhost|127[.]0[.]0[.]1|[[]::1[]])(:[0-9]+)?(/|[?]|$)')",message="an http redirect URI must have the host localhost, 127.0.0.1 or [::1]; use https"
 	// +kubebuilder:validation:items:XValidation:rule="self.matches('^https?:') || self.matches('^[a-z][a-z0-9+-]*([.][a-z0-9+-]+)+:')",message="a private-use scheme must be a reverse domain name, such as com.example.app:/callback"

@@ -46,7 +46,7 @@ func TestOAuthClientRedirectURIRules(t *testing.T) {
 	const (
 		absolute = "a redirect URI must be an absolute URI with a lower-case scheme, such as https://shop.example/callback"
 		forbid   = "a redirect URI must have no fragment, wildcard, backslash, space or non-ASCII character; list every URI"
-		host     = "an http or https redirect URI must have a host"
+		host     = "an http or https redirect URI must have a host of letters, digits, dots, dashes and underscores, and may have a port of 5 digits at most"
 		userinfo = "a redirect URI must have no user information before its host"
 		loopback = "an http redirect URI must have the host localhost, 127.0.0.1 or [::1]; use https"
 		reverse  = "a private-use scheme must be a reverse domain name, such as com.example.app:/callback"
@@ -75,6 +75,9 @@ func TestOAuthClientRedirectURIRules(t *testing.T) {
 		{"https:///callback", host},
 		{"https:/callback", host},
 		{"https:callback", host},
+		{"https://shop.example;x/callback", host}, // the page's policy could not name it
+		{"https://shop.example,evil.example/callback", host},
+		{"https://shop.example:123456/callback", host},
 		{"https://me@shop.example/", userinfo},
 		{"https://me:secret@shop.example/", userinfo},
 		{"https://shop.example:secret@evil.example/", userinfo},
