@@ -125,6 +125,16 @@ func TestSecretOfSomebodyElseIsNotTouched(t *testing.T) {
 	becomesReady(t, c)
 }
 
+// What the API server will never take is not tried again and again.
+func TestSecretThatCannotBeIsTold(t *testing.T) {
+	c := storefront(t, func(c *v1alpha1.OAuthClient) {
+		c.Spec.Authentication.ClientSecret.Labels = map[string]v1alpha1.LabelValue{"not a key": "x"}
+	})
+	running.create(t, c)
+	becomes(t, c, v1alpha1.ConditionSecretReady, metav1.ConditionFalse, v1alpha1.ReasonSecretInvalid)
+	becomes(t, c, v1alpha1.ConditionStalled, metav1.ConditionTrue, v1alpha1.ReasonSecretInvalid)
+}
+
 func TestSecretOfAnotherClientIsNotTouched(t *testing.T) {
 	first := storefront(t)
 	running.create(t, first)

@@ -165,6 +165,7 @@ type ClientSecret struct {
 	// +required
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=253
+	// +kubebuilder:validation:XValidation:rule="self.matches('^[a-z0-9]([a-z0-9-]*[a-z0-9])?([.][a-z0-9]([a-z0-9-]*[a-z0-9])?)*$')",message="the name of a Secret has lower-case letters, digits, dashes and dots, and begins and ends with a letter or digit"
 	SecretName string `json:"secretName"`
 	// keys renames the Secret's keys, from client-id, client-secret or issuer to the name your application reads.
 	// +optional
@@ -189,6 +190,7 @@ type SecretKey string
 
 // LabelValue is the value of a label.
 // +kubebuilder:validation:MaxLength=63
+// +kubebuilder:validation:Pattern=`^([A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?)?$`
 type LabelValue string
 
 // AnnotationValue is the value of an annotation.

@@ -70,6 +70,11 @@ func (r *Reconciler) credential(ctx context.Context, w compile.World, c *v1alpha
 	if err == nil && p == nil {
 		err = r.removeFormer(ctx, c, spec.SecretName)
 	}
+	if apierrors.IsInvalid(err) { // and will be until the spec changes
+		undecided.problem = problem(v1alpha1.ReasonSecretInvalid, true,
+			"the API server does not take Secret %s: %v; correct spec.authentication.clientSecret", spec.SecretName, err)
+		return undecided, nil
+	}
 	if err != nil {
 		failure := status.Failure(v1alpha1.ConditionSecretReady, err)
 		undecided.problem = &failure

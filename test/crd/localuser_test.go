@@ -26,6 +26,7 @@ func TestLocalUserRules(t *testing.T) {
 		{name: "email without @", patch: `{email: alice}`, message: address},
 		{name: "email with two @", patch: `{email: a@b@c}`, message: address},
 		{name: "email with a space", patch: `{email: "a b@c"}`, message: address},
+		{name: "password in a Secret that can't be", patch: `{passwordSecretRef: {name: Alice}}`, message: "the name of a Secret has lower-case letters, digits"},
 		{name: "password without Secret", patch: `{passwordSecretRef: {name: ""}}`, message: "should be at least 1 chars long"},
 		{name: "empty group", patch: `{groups: [""]}`, message: "should be at least 1 chars long"},
 	})

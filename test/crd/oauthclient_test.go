@@ -122,6 +122,10 @@ func TestOAuthClientSecretRules(t *testing.T) {
 		{name: "a key renamed to another's name", patch: secret(`{keys: {client-id: client-secret}}`), message: differ},
 		{name: "two keys swapped", patch: secret(`{keys: {client-id: client-secret, client-secret: client-id}}`)},
 		{name: "no Secret's name", patch: secret(`{secretName: ""}`), message: "should be at least 1 chars long"},
+		{name: "a Secret's name with a capital", patch: secret(`{secretName: Storefront}`), message: "the name of a Secret has lower-case letters, digits"},
+		{name: "a Secret's name with a path", patch: secret(`{secretName: "../shop/secret"}`), message: "the name of a Secret has lower-case letters, digits"},
+		{name: "a Secret's name with dots", patch: secret(`{secretName: a.b-c.d}`)},
+		{name: "a label's value with a space", patch: secret(`{labels: {a: "b c"}}`), message: "should match"},
 		{name: "a namespace of another team", patch: secret(`{namespace: other}`), message: "unknown field"},
 	})
 }
