@@ -97,3 +97,14 @@ func TestBadRequests(t *testing.T) {
 func contentType(value string) func(*http.Request) {
 	return func(r *http.Request) { r.Header.Set("Content-Type", value) }
 }
+
+// A panic is no answer, and is seen in the log.
+func TestAPanicIsAnInternalError(t *testing.T) {
+	f := newFixture(t)
+	raw := f.sign(t, f.access(registrytest.Photos))
+	f.handler.Verifier = nil
+	got, code := f.ask(t, raw, registrytest.Photos)
+	if code != http.StatusInternalServerError || got.Authenticated || !strings.Contains(f.log.String(), "level=ERROR") {
+		t.Errorf("%d %+v, log: %s", code, got, f.log)
+	}
+}

@@ -21,6 +21,7 @@ import (
 	"log/slog"
 	"mime"
 	"net/http"
+	"runtime/debug"
 	"strings"
 
 	authenticationv1 "k8s.io/api/authentication/v1"
@@ -65,12 +66,22 @@ type Handler struct {
 
 // ServeHTTP answers a TokenReview.
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	review, err := h.serve(w, r)
+	review, err := h.recovered(w, r)
 	if err != nil {
 		h.fail(w, r, err)
 		return
 	}
 	h.write(w, r, http.StatusOK, review)
+}
+
+// recovered turns a panic into "not known": net/http would say so to the log for those who look closely alone.
+func (h *Handler) recovered(w http.ResponseWriter, r *http.Request) (review *authenticationv1.TokenReview, err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			review, err = nil, fmt.Errorf("panic: %v\n%s", p, debug.Stack())
+		}
+	}()
+	return h.serve(w, r)
 }
 
 func (h *Handler) serve(w http.ResponseWriter, r *http.Request) (*authenticationv1.TokenReview, error) {
