@@ -59,7 +59,7 @@ type LocalUserSpec struct {
 	// passwordSecretRef names the Secret in the operator's namespace that holds the password's hash.
 	// +optional
 	PasswordSecretRef *PasswordSecretReference `json:"passwordSecretRef,omitempty"`
-	// disabled signs the user out everywhere and refuses sign-in and tokens.
+	// disabled refuses sign-in, sessions and tokens for as long as it is true.
 	// +optional
 	Disabled bool `json:"disabled,omitempty"`
 }
