@@ -62,8 +62,8 @@ type OAuthClientSpec struct {
 	// type says whether the client can keep a secret: Confidential (a web server) or Public (a browser, phone or command line).
 	// +required
 	Type ClientType `json:"type"`
-	// redirectURIs are where users are sent back. They are compared exactly; only the port of an http redirect to 127.0.0.1
-	// or [::1] may differ (RFC 8252 section 7.3).
+	// redirectURIs are where users are sent back. They are compared exactly; only the port of a Public client's http redirect
+	// to 127.0.0.1 or [::1] may differ (RFC 8252 section 7.3).
 	// +optional
 	// +listType=set
 	// +kubebuilder:validation:MaxItems=32

@@ -93,7 +93,7 @@ func TestRefused(t *testing.T) {
 		}},
 		"redirect URI withdrawn since": {world: func(t *testing.T, f *fixture) {
 			f.withClient(t, registrytest.PrintShop, func(c *registry.Client) {
-				c.RedirectURIs = []registry.RedirectURI{registry.ParseRedirectURI("https://print.example/other")}
+				c.RedirectURIs = []registry.RedirectURI{registry.ParseRedirectURI("https://print.example/other", false)}
 			})
 		}},
 		"access withdrawn since": {world: func(t *testing.T, f *fixture) {

@@ -256,8 +256,12 @@ type RedirectURI struct {
 	loopback string
 }
 
-// ParseRedirectURI prepares a registered redirect URI for matching.
-func ParseRedirectURI(uri string) RedirectURI {
+// ParseRedirectURI prepares a registered redirect URI for matching. Only that of a native application, which is a public
+// client (RFC 8252 section 8.4), may have another port.
+func ParseRedirectURI(uri string, public bool) RedirectURI {
+	if !public {
+		return RedirectURI{URI: uri}
+	}
 	return RedirectURI{URI: uri, loopback: withoutLoopbackPort(uri)}
 }
 

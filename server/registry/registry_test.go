@@ -73,7 +73,7 @@ func TestRedirectURIMatches(t *testing.T) {
 		{"com.example.app:/callback", "com.example.app:/callback2", false},
 	}
 	for _, test := range tests {
-		if got := ParseRedirectURI(test.registered).Matches(test.requested); got != test.want {
+		if got := ParseRedirectURI(test.registered, true).Matches(test.requested); got != test.want {
 			t.Errorf("registered %q, requested %q: got %v, want %v", test.registered, test.requested, got, test.want)
 		}
 	}
@@ -155,6 +155,15 @@ func TestScopePermittedTo(t *testing.T) {
 		s := &Scope{RequiredGroups: test.required}
 		if got := s.PermittedTo(&User{Groups: test.groups}); got != test.want {
 			t.Errorf("required %v, groups %v: got %v", test.required, test.groups, got)
+		}
+	}
+}
+
+func TestOnlyPublicClientsMayChangeTheLoopbackPort(t *testing.T) {
+	const registered, requested = "http://127.0.0.1/callback", "http://127.0.0.1:8123/callback"
+	for public, want := range map[bool]bool{true: true, false: false} {
+		if got := ParseRedirectURI(registered, public).Matches(requested); got != want {
+			t.Errorf("public %t: matches %t", public, got)
 		}
 	}
 }

@@ -226,7 +226,7 @@ func TestRedirectURITricks(t *testing.T) {
 		{"com.example.app:/cb", "com.example.app://cb", false},
 	} {
 		t.Run(strings.ReplaceAll(tc.registered+" "+tc.requested, "/", "|"), func(t *testing.T) {
-			if got := registry.ParseRedirectURI(tc.registered).Matches(tc.requested); got != tc.want {
+			if got := registry.ParseRedirectURI(tc.registered, true).Matches(tc.requested); got != tc.want {
 				t.Errorf("%q for %q: %v, want %v", tc.requested, tc.registered, got, tc.want)
 			}
 		})

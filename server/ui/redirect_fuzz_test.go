@@ -19,7 +19,7 @@ func FuzzRedirectURI(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, requested string) {
 		for _, uri := range declared {
-			if !registry.ParseRedirectURI(uri).Matches(requested) {
+			if !registry.ParseRedirectURI(uri, true).Matches(requested) {
 				continue
 			}
 			if _, err := ui.FormOrigin(requested); err != nil {

@@ -116,7 +116,7 @@ func resources() (photos, orders *registry.Resource) {
 func printShop(set *keys.Set, photos, orders *registry.Resource) *registry.Client {
 	return &registry.Client{
 		ID: PrintShop, UID: PrintShopUID, Namespace: "demo", Name: "print-shop", DisplayName: "Print Shop",
-		RedirectURIs: []registry.RedirectURI{registry.ParseRedirectURI(PrintShopRedirect)},
+		RedirectURIs: []registry.RedirectURI{registry.ParseRedirectURI(PrintShopRedirect, false)},
 		GrantTypes:   []string{oauth.GrantAuthorizationCode},
 		Scopes:       []string{oauth.ScopeOpenID, oauth.ScopeProfile, oauth.ScopeEmail},
 		Access: []registry.Access{
@@ -131,7 +131,7 @@ func printShop(set *keys.Set, photos, orders *registry.Resource) *registry.Clien
 func native(photos *registry.Resource) *registry.Client {
 	return &registry.Client{
 		ID: Native, UID: NativeUID, Namespace: "demo", Name: "native", DisplayName: "Native App", Public: true,
-		RedirectURIs:     []registry.RedirectURI{registry.ParseRedirectURI(NativeLoopback), registry.ParseRedirectURI(NativePrivate)},
+		RedirectURIs:     []registry.RedirectURI{registry.ParseRedirectURI(NativeLoopback, true), registry.ParseRedirectURI(NativePrivate, true)},
 		GrantTypes:       []string{oauth.GrantAuthorizationCode},
 		Scopes:           []string{oauth.ScopeOpenID},
 		Access:           []registry.Access{{Resource: photos, Scopes: photos.Scopes}},
