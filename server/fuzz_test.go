@@ -1,10 +1,6 @@
 package server_test
 
 import (
-	"crypto/tls"
-	"crypto/x509"
-	"encoding/json"
-	"io"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
@@ -14,15 +10,12 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
-	authenticationv1 "k8s.io/api/authentication/v1"
 
 	"github.com/latchkey-io/latchkey/server"
 	"github.com/latchkey-io/latchkey/server/registry"
 	"github.com/latchkey-io/latchkey/server/registry/registrytest"
-	"github.com/latchkey-io/latchkey/server/review"
 	"github.com/latchkey-io/latchkey/server/servertest"
 	"github.com/latchkey-io/latchkey/server/store/memory"
-	"github.com/latchkey-io/latchkey/server/token"
 )
 
 // fuzzHandler is the whole server without a network, at https://login.example and https://login.example/team.
@@ -103,33 +96,6 @@ func FuzzAddress(f *testing.F) {
 		handler.ServeHTTP(w, r)
 		if w.Code >= http.StatusInternalServerError || w.Code == http.StatusOK && strings.HasSuffix(path, "/token") {
 			t.Fatalf("%d %s", w.Code, log)
-		}
-	})
-}
-
-// FuzzTokenReview: no body makes the reviewer fail, or say yes.
-func FuzzTokenReview(f *testing.F) {
-	_, holder, _ := fuzzHandler(f)
-	handler := &review.Handler{
-		Holder: holder, Verifier: &token.Verifier{Grants: memory.New(time.Now), Now: time.Now},
-		Logger: slog.New(slog.NewTextHandler(io.Discard, nil)),
-	}
-	for _, body := range []string{
-		`{"apiVersion":"authentication.k8s.io/v1","kind":"TokenReview","spec":{"token":"a.b.c","audiences":["https://photos.demo.svc"]}}`,
-		`{"spec":{"token":"eyJhbGciOiJub25lIiwidHlwIjoiYXQrand0In0.eyJpc3MiOiJodHRwczovL2xvZ2luLmV4YW1wbGUifQ.","audiences":["https://photos.demo.svc"]}}`,
-		`{"spec":{"token":"e30.eyJpc3MiOiJodHRwczovL2xvZ2luLmV4YW1wbGUiLCJleHAiOjFlOTk5fQ.AA"}}`, `{}`, `[]`, `null`, `{"spec":null}`, strings.Repeat("[", 20000),
-	} {
-		f.Add([]byte(body))
-	}
-	f.Fuzz(func(t *testing.T, body []byte) {
-		r := httptest.NewRequest(http.MethodPost, "/apis/authentication.k8s.io/v1/tokenreviews", strings.NewReader(string(body)))
-		r.Header.Set("Content-Type", "application/json")
-		r.TLS = &tls.ConnectionState{VerifiedChains: [][]*x509.Certificate{{{}}}}
-		w := httptest.NewRecorder()
-		handler.ServeHTTP(w, r)
-		var got authenticationv1.TokenReview
-		if err := json.Unmarshal(w.Body.Bytes(), &got); w.Code >= http.StatusInternalServerError || w.Code == http.StatusOK && (err != nil || got.Status.Authenticated) {
-			t.Fatalf("%d %s", w.Code, w.Body)
 		}
 	})
 }
