@@ -53,6 +53,9 @@ const (
 	Deny  Decision = "deny"
 )
 
+// maxQueryLength bounds an authorization request, in bytes: sealed it must fit in maxURLLength.
+const maxQueryLength = 4096
+
 // Parse reads the parameters of a new authorization request, from the query string or the form body (OpenID Connect Core
 // section 3.1.2.1). What is ambiguous or too long is refused without a redirect: nothing in it can be relied on.
 func Parse(r *http.Request) (url.Values, error) {
@@ -68,21 +71,21 @@ func Parse(r *http.Request) (url.Values, error) {
 	if err != nil {
 		return nil, err
 	}
-	if len(params.Encode()) > oauth.MaxAuthorizeQueryLength {
+	if len(params.Encode()) > maxQueryLength {
 		return nil, errTooLong()
 	}
 	return params, nil
 }
 
 func parseQuery(raw string) (url.Values, error) {
-	if len(raw) > 2*oauth.MaxAuthorizeQueryLength { // encodings differ in length; the exact bound is Parse's
+	if len(raw) > 2*maxQueryLength { // encodings differ in length; the exact bound is Parse's
 		return nil, errTooLong()
 	}
 	return oauth.ParseQuery(raw)
 }
 
 func errTooLong() error {
-	return oauth.Errorf(oauth.InvalidRequest, "the authorization request is longer than %d bytes", oauth.MaxAuthorizeQueryLength)
+	return oauth.Errorf(oauth.InvalidRequest, "the authorization request is longer than %d bytes", maxQueryLength)
 }
 
 // Identify finds the client and checks that the redirect URI is one of its own, by exact comparison (RFC 9700 section 2.1).

@@ -18,6 +18,9 @@ const (
 	maxNonceLength = 512
 	// maxStateLength bounds, in bytes, what is sent back in a URL.
 	maxStateLength = 2048
+	// maxScopeLength bounds the scope parameter, in bytes, and maxScopes how many it names.
+	maxScopeLength = 4096
+	maxScopes      = 64
 )
 
 // check is one thing that must hold of a request whose client and redirect URI are known.
@@ -128,12 +131,12 @@ func (r *Request) checkStateAndNonce() *oauth.Error {
 
 func (r *Request) checkAsk() *oauth.Error {
 	scope := r.params.Get("scope")
-	if len(scope) > oauth.MaxScopeLength || strings.ContainsFunc(scope, notInScope) {
+	if len(scope) > maxScopeLength || strings.ContainsFunc(scope, notInScope) {
 		return oauth.Errorf(oauth.InvalidScope, "scope is not well-formed")
 	}
 	scopes := oauth.SplitScope(scope)
-	if len(scopes) > oauth.MaxScopesInRequest {
-		return oauth.Errorf(oauth.InvalidScope, "scope names more than %d scopes", oauth.MaxScopesInRequest)
+	if len(scopes) > maxScopes {
+		return oauth.Errorf(oauth.InvalidScope, "scope names more than %d scopes", maxScopes)
 	}
 	resources := r.params["resource"]
 	for _, resource := range resources {

@@ -28,7 +28,6 @@ const (
 	InsufficientScope       Code = "insufficient_scope"        // RFC 6750 section 3.1
 	LoginRequired           Code = "login_required"            // OpenID Connect Core section 3.1.2.6
 	ConsentRequired         Code = "consent_required"          // OpenID Connect Core section 3.1.2.6
-	InteractionRequired     Code = "interaction_required"      // OpenID Connect Core section 3.1.2.6
 	RequestNotSupported     Code = "request_not_supported"     // OpenID Connect Core section 3.1.2.6
 	RequestURINotSupported  Code = "request_uri_not_supported" // OpenID Connect Core section 3.1.2.6
 
@@ -39,7 +38,6 @@ const (
 	NotFound         Code = "not_found"          // no such page
 	MethodNotAllowed Code = "method_not_allowed" // RFC 9110 section 15.5.6
 	TooLarge         Code = "request_too_large"  // RFC 9110 section 15.5.14
-	SlowDown         Code = "too_many_requests"  // RFC 6585 section 4
 )
 
 // statuses is the one table from an error to its HTTP status, for answers that are not redirects.
@@ -51,7 +49,6 @@ var statuses = map[Code]int{
 	NotFound:               http.StatusNotFound,
 	MethodNotAllowed:       http.StatusMethodNotAllowed,
 	TooLarge:               http.StatusRequestEntityTooLarge,
-	SlowDown:               http.StatusTooManyRequests,
 	ServerError:            http.StatusInternalServerError,
 	TemporarilyUnavailable: http.StatusServiceUnavailable,
 }

@@ -8,6 +8,12 @@ import (
 	"net/url"
 )
 
+// MaxParameterLength bounds a parameter, in bytes: an authorization code is the longest.
+const MaxParameterLength = 8192
+
+// maxParameters bounds how many parameters there are in a request.
+const maxParameters = 64
+
 // ParseQuery parses parameters that stand in a URL or form. A parameter that may occur once and occurs twice is refused
 // (RFC 6749 section 3.1), as is an input with too many of them; `resource` may repeat (RFC 8707 section 2). Parameters
 // without a value are treated as omitted.
@@ -16,8 +22,8 @@ func ParseQuery(raw string) (url.Values, error) {
 	if err != nil {
 		return nil, Errorf(InvalidRequest, "the parameters are not well-formed").Wrap(err)
 	}
-	if len(values) > MaxParametersInRequest {
-		return nil, Errorf(InvalidRequest, "more than %d parameters", MaxParametersInRequest)
+	if len(values) > maxParameters {
+		return nil, Errorf(InvalidRequest, "more than %d parameters", maxParameters)
 	}
 	for name, v := range values {
 		if len(v) > 1 && name != "resource" {

@@ -12,23 +12,22 @@ const (
 	ScopeKubernetes = "kubernetes"
 )
 
-// Response types, grant types and methods (RFC 6749, RFC 7636).
+// Response types, grant types, token types and methods (RFC 6749, RFC 7636).
 const (
-	ResponseTypeCode        = "code"
-	GrantAuthorizationCode  = "authorization_code"
-	ChallengeMethodS256     = "S256"
-	TokenTypeBearer         = "Bearer"
-	AuthMethodNone          = "none"
-	AuthMethodSecretBasic   = "client_secret_basic"
-	AuthMethodSecretPost    = "client_secret_post"
-	TypAccessToken          = "at+jwt" // RFC 9068 section 2.1
-	TypJWT                  = "JWT"
-	FormMediaType           = "application/x-www-form-urlencoded"
-	MaxScopeLength          = 4096 // bytes of a scope parameter that are looked at
-	MaxScopesInRequest      = 64
-	MaxParametersInRequest  = 64
-	MaxParameterLength      = 8192 // bytes; an authorization code is the longest
-	MaxAuthorizeQueryLength = 4096 // bytes; sealed it must fit in 6 KiB of URL
+	ResponseTypeCode       = "code"
+	GrantAuthorizationCode = "authorization_code"
+	ChallengeMethodS256    = "S256"
+	TokenTypeBearer        = "Bearer"
+	AuthMethodNone         = "none"
+	AuthMethodSecretBasic  = "client_secret_basic"
+	AuthMethodSecretPost   = "client_secret_post"
+)
+
+// Media types, and the types of JWTs (RFC 7519 section 5.1).
+const (
+	FormMediaType  = "application/x-www-form-urlencoded"
+	TypAccessToken = "at+jwt" // RFC 9068 section 2.1
+	TypJWT         = "JWT"
 )
 
 // Prompt values (OpenID Connect Core section 3.1.2.1).

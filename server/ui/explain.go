@@ -56,10 +56,6 @@ func explain(code oauth.Code) explanation {
 	case oauth.TooLarge:
 		return explanation{"That was too much at once",
 			"More was sent to this page than it takes.", clientsDoing, startAgain}
-	case oauth.SlowDown:
-		return explanation{"Too many attempts",
-			"There were too many requests in a short time, so this sign-in service waits before it answers the next.",
-			"It protects accounts against guessing; your account is not locked.", "Wait, then go back to the application and try again."}
 	case oauth.TemporarilyUnavailable:
 		return explanation{"Not available at this moment",
 			"This sign-in service cannot answer at this moment.",

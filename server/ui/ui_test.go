@@ -261,7 +261,7 @@ func TestErrorPage(t *testing.T) {
 // Whatever the code, the page says what happened, whose doing it is and what to do.
 func TestEveryErrorIsExplained(t *testing.T) {
 	for _, code := range []oauth.Code{"", "a_code_of_tomorrow", oauth.InvalidClient, oauth.UnauthorizedClient, oauth.AccessDenied, oauth.Forbidden,
-		oauth.NotFound, oauth.MethodNotAllowed, oauth.TooLarge, oauth.SlowDown, oauth.TemporarilyUnavailable, oauth.ServerError, oauth.InvalidScope} {
+		oauth.NotFound, oauth.MethodNotAllowed, oauth.TooLarge, oauth.TemporarilyUnavailable, oauth.ServerError, oauth.InvalidScope} {
 		x := ErrorPage{Code: string(code)}.explained()
 		if x.Code == "" || x.Heading == "" || x.What == "" || x.Whose == "" || x.Do == "" {
 			t.Errorf("%q: %+v", code, x)
