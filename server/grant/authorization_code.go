@@ -7,12 +7,10 @@ import (
 	"encoding/base64"
 	"errors"
 	"log/slog"
-	"strings"
 	"time"
 
 	"github.com/latchkey-io/latchkey/server/keys"
 	"github.com/latchkey-io/latchkey/server/oauth"
-	"github.com/latchkey-io/latchkey/server/registry"
 	"github.com/latchkey-io/latchkey/server/store"
 	"github.com/latchkey-io/latchkey/server/token"
 )
@@ -90,7 +88,7 @@ func checkPresenter(req *request, code *token.Code) error {
 		return errCode().Wrap(errors.New("another client's"))
 	case redirectURI != code.RedirectURI:
 		return oauth.Errorf(oauth.InvalidGrant, "redirect_uri is not the one of the authorization request")
-	case !registered(req.client, redirectURI):
+	case !req.client.Registered(redirectURI):
 		return oauth.Errorf(oauth.InvalidGrant, "redirect_uri is not registered any more")
 	case !verifierMatches(req.form.Get("code_verifier"), code.Challenge):
 		return oauth.Errorf(oauth.InvalidGrant, "code_verifier does not match the code_challenge")
@@ -98,32 +96,14 @@ func checkPresenter(req *request, code *token.Code) error {
 	return nil
 }
 
-func registered(c *registry.Client, redirectURI string) bool {
-	for _, r := range c.RedirectURIs {
-		if r.Matches(redirectURI) {
-			return true
-		}
-	}
-	return false
-}
-
 // verifierMatches compares by S256 (RFC 7636 section 4.6). A code without a challenge matches no verifier, and none either:
 // neither end of PKCE can be argued away.
 func verifierMatches(verifier, challenge string) bool {
-	if len(verifier) < 43 || len(verifier) > 128 || strings.ContainsFunc(verifier, notUnreserved) {
+	if !oauth.WellFormedPKCE(verifier) {
 		return false
 	}
 	sum := sha256.Sum256([]byte(verifier))
 	return subtle.ConstantTimeCompare([]byte(base64.RawURLEncoding.EncodeToString(sum[:])), []byte(challenge)) == 1
-}
-
-// notUnreserved says whether a verifier may not hold the character (RFC 7636 section 4.1).
-func notUnreserved(r rune) bool {
-	switch {
-	case 'a' <= r && r <= 'z', 'A' <= r && r <= 'Z', '0' <= r && r <= '9':
-		return false
-	}
-	return !strings.ContainsRune("-._~", r)
 }
 
 // spend creates the grant under the code's id, which works once. A code that passed every check and is spent already is

@@ -102,7 +102,7 @@ func Identify(iss *registry.Issuer, params url.Values, seen time.Time) (*Request
 	if redirect == "" {
 		return nil, oauth.Errorf(oauth.InvalidRequest, "redirect_uri is missing")
 	}
-	if !slices.ContainsFunc(client.RedirectURIs, func(u registry.RedirectURI) bool { return u.Matches(redirect) }) {
+	if !client.Registered(redirect) {
 		return nil, oauth.Errorf(oauth.InvalidRequest, "redirect_uri is not registered for the client, character by character")
 	}
 	return &Request{Client: client, RedirectURI: redirect, State: params.Get("state"), Seen: seen, params: params}, nil

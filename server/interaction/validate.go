@@ -100,19 +100,11 @@ func (r *Request) checkProofKey() *oauth.Error {
 		return oauth.Errorf(oauth.InvalidRequest, "code_challenge is missing: PKCE is required")
 	case r.params.Get("code_challenge_method") != oauth.ChallengeMethodS256:
 		return oauth.Errorf(oauth.InvalidRequest, "code_challenge_method must be S256")
-	case !validChallenge(challenge):
+	case !oauth.WellFormedPKCE(challenge):
 		return oauth.Errorf(oauth.InvalidRequest, "code_challenge is not well-formed: it has 43 to 128 characters (RFC 7636 section 4.2)")
 	}
 	r.Challenge = challenge
 	return nil
-}
-
-// validChallenge checks the code-challenge of RFC 7636 section 4.2.
-func validChallenge(s string) bool {
-	unreserved := func(c rune) bool {
-		return 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9' || strings.ContainsRune("-._~", c)
-	}
-	return len(s) >= 43 && len(s) <= 128 && !strings.ContainsFunc(s, func(c rune) bool { return !unreserved(c) })
 }
 
 func (r *Request) checkStateAndNonce() *oauth.Error {

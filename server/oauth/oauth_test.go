@@ -134,3 +134,20 @@ func TestSplitScope(t *testing.T) {
 		t.Errorf("%q", got)
 	}
 }
+
+func TestWellFormedPKCE(t *testing.T) {
+	tests := map[string]bool{
+		strings.Repeat("a", 42):                false,
+		strings.Repeat("a", 43):                true,
+		strings.Repeat("~", 128):               true,
+		strings.Repeat("a", 129):               false,
+		"AZaz09-._~" + strings.Repeat("x", 33): true,
+		strings.Repeat("a", 42) + "+":          false,
+		strings.Repeat("a", 42) + "é":          false,
+	}
+	for s, want := range tests {
+		if got := WellFormedPKCE(s); got != want {
+			t.Errorf("%q: %v; want %v", s, got, want)
+		}
+	}
+}

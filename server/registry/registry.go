@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/netip"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"sync/atomic"
@@ -180,6 +181,11 @@ func (c *Client) AccessTo(identifier string) (*Access, bool) {
 	return nil, false
 }
 
+// Registered says whether a requested redirect URI is one of the client's.
+func (c *Client) Registered(redirectURI string) bool {
+	return slices.ContainsFunc(c.RedirectURIs, func(r RedirectURI) bool { return r.Matches(redirectURI) })
+}
+
 // Secret is the digest of a client secret, as keys.Set.ClientDigest computes it.
 type Secret struct {
 	ID     string
@@ -213,15 +219,7 @@ type Scope struct {
 
 // PermittedTo says whether the user may grant the scope.
 func (s *Scope) PermittedTo(u *User) bool {
-	if len(s.RequiredGroups) == 0 {
-		return true
-	}
-	for _, g := range s.RequiredGroups {
-		if u.InGroup(g) {
-			return true
-		}
-	}
-	return false
+	return len(s.RequiredGroups) == 0 || slices.ContainsFunc(s.RequiredGroups, func(g string) bool { return slices.Contains(u.Groups, g) })
 }
 
 // User is a LocalUser, compiled.
@@ -236,16 +234,6 @@ type User struct {
 	PasswordHash string
 	// CredentialVersion changes with the password: sessions of an older one are over.
 	CredentialVersion string
-}
-
-// InGroup says whether the user is a member of the group.
-func (u *User) InGroup(group string) bool {
-	for _, g := range u.Groups {
-		if g == group {
-			return true
-		}
-	}
-	return false
 }
 
 // RedirectURI is a registered redirect URI.
