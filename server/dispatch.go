@@ -91,8 +91,7 @@ func (d *dispatcher) match(path string) (rt route, issuerPath string, ok bool) {
 func (d *dispatcher) serve(w *recorder, r *http.Request, rt route, iss *registry.Issuer) (err error) {
 	defer func() {
 		if p := recover(); p != nil {
-			d.logger.Error("panic", "route", rt.name, "panic", p, "stack", string(debug.Stack()))
-			err = oauth.Errorf(oauth.ServerError, "")
+			err = fmt.Errorf("panic: %v\n%s", p, debug.Stack())
 		}
 	}()
 	setCommonHeaders(w.Header(), iss)
@@ -144,14 +143,15 @@ func (d *dispatcher) fail(w *recorder, r *http.Request, rt route, iss *registry.
 	if e.Code.Status() >= http.StatusInternalServerError {
 		level = slog.LevelError
 	}
-	d.logger.Log(r.Context(), level, "request failed", "route", rt.name, "code", e.Code, "error", fmt.Sprint(e.Err))
+	d.logger.Log(r.Context(), level, "request failed", "route", rt.name, "code", e.Code, "error", e)
 	if w.status != 0 {
 		return // the answer is on its way: nothing can be added to it
 	}
 	if e.Code == oauth.TemporarilyUnavailable && w.Header().Get("Retry-After") == "" {
 		w.Header().Set("Retry-After", "1")
 	}
-	if err := d.writeFailure(w, rt, iss, e); err != nil && w.status == 0 {
+	if err := d.writeFailure(w, rt, iss, e); err != nil && w.status == 0 { // else the other side is gone
+		d.logger.ErrorContext(r.Context(), "the page of a failure could not be made", "route", rt.name, "error", err)
 		http.Error(w, "the page could not be shown", http.StatusInternalServerError)
 	}
 }

@@ -164,3 +164,18 @@ func TestErrorPagesWithoutIssuerHaveAStylesheet(t *testing.T) {
 		t.Errorf("%s: %s", sheet[1], p.Status)
 	}
 }
+
+// A panic is answered as a failure that tells nothing, and is one entry of the log, with the stack.
+func TestPanicIsAServerError(t *testing.T) {
+	s := newSite(t)
+	broken := *s.Issuer("")
+	broken.Keys = nil
+	s.publish(&broken)
+	p := s.ask(http.MethodGet, "/jwks", "")
+	if p.StatusCode != http.StatusInternalServerError || !strings.Contains(p.body, `"server_error"`) || strings.Contains(p.body, "panic") {
+		t.Errorf("%s: %s", p.Status, p.body)
+	}
+	if log := s.Log.String(); strings.Count(log, `"level":"ERROR"`) != 1 || !strings.Contains(log, "dispatch.go") {
+		t.Errorf("the log is %s", log)
+	}
+}
