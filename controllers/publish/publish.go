@@ -117,7 +117,7 @@ func (p *Publisher) Start(ctx context.Context) error {
 func (p *Publisher) publish(ctx context.Context) {
 	changed := p.take()
 	reader := compile.NewReader(ctx, p.config.Cache, p.config.Namespace)
-	next, failures := p.world.update(reader, changed)
+	failures := p.world.update(reader, changed)
 	if err := reader.Err(); err != nil {
 		p.config.Logger.Error("the cache can't be read; publishing again soon", "error", err)
 		p.mark(changed...)
@@ -127,7 +127,6 @@ func (p *Publisher) publish(ctx context.Context) {
 	for _, f := range failures {
 		p.config.Logger.Warn("an issuer's keys can't be used; its last good ones stay in force", "authorizationServer", f.authorizationServer, "error", f.err)
 	}
-	p.world = next
 	p.current = nil
 	p.serve(time.Now())
 }

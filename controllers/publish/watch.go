@@ -49,9 +49,9 @@ var sources = []source{
 	}},
 }
 
-// generationChanged ignores changes of status and metadata. A missed deletion shows as another UID.
+// generationChanged ignores changes of status and metadata.
 func generationChanged(before, after client.Object) bool {
-	return before.GetGeneration() != after.GetGeneration() || before.GetUID() != after.GetUID()
+	return before.GetGeneration() != after.GetGeneration()
 }
 
 // watch registers for the events of every source.
@@ -82,7 +82,7 @@ func (p *Publisher) handler(s source) toolscache.ResourceEventHandler {
 		AddFunc: func(o any) { touch(o.(client.Object)) },
 		UpdateFunc: func(before, after any) {
 			b, a := before.(client.Object), after.(client.Object)
-			if s.changed(b, a) || b.GetUID() != a.GetUID() {
+			if s.changed(b, a) || b.GetUID() != a.GetUID() { // another UID: a deletion was missed
 				touch(b, a)
 			}
 		},

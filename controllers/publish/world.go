@@ -55,8 +55,9 @@ func (w *world) snapshot() *registry.Snapshot {
 	return registry.NewSnapshot(complete)
 }
 
-// update compiles again what the changes affect. Nothing that a snapshot shares is changed.
-func (w *world) update(reader *compile.Reader, changed []dependency) (*world, []failure) {
+// update compiles again what the changes affect. Nothing that a snapshot shares is changed. When the reader fails, the
+// compiled cluster stays as it was.
+func (w *world) update(reader *compile.Reader, changed []dependency) []failure {
 	var failures []failure
 	compiled := map[dependency]placement{}
 	reads := map[dependency]map[dependency]struct{}{}
@@ -69,13 +70,13 @@ func (w *world) update(reader *compile.Reader, changed []dependency) (*world, []
 		}
 	}
 	if reader.Err() != nil {
-		return w, nil
+		return nil
 	}
 	w.place(compiled)
 	for unit, read := range reads {
 		w.rememberReads(unit, read)
 	}
-	return w, failures
+	return failures
 }
 
 // affected are the objects to compile again: those that changed, and those that read what changed.
