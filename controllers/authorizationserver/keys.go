@@ -110,7 +110,7 @@ func fill(secret *corev1.Secret, name string, material *keys.Material, kept rete
 		secret.Data = map[string][]byte{}
 	}
 	secret.Data[compile.KeysSecretKey] = data
-	metav1.SetMetaDataLabel(&secret.ObjectMeta, "app.kubernetes.io/managed-by", "latchkey")
+	metav1.SetMetaDataLabel(&secret.ObjectMeta, status.LabelManagedBy, status.ManagedBy)
 	metav1.SetMetaDataLabel(&secret.ObjectMeta, LabelAuthorizationServer, name)
 	return kept.annotate(secret)
 }

@@ -28,9 +28,6 @@ const (
 	authorityKey = "ca.key"
 	bundleKey    = "ca.crt"
 
-	labelManagedBy = "app.kubernetes.io/managed-by"
-	managedBy      = "latchkey"
-
 	// lookAgain bounds the time between two looks at the dates.
 	lookAgain = 12 * time.Hour
 )
@@ -70,7 +67,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, _ ctrl.Request) (ctrl.Result
 	if err != nil {
 		return ctrl.Result{}, err
 	}
-	if serving != nil && serving.Labels[labelManagedBy] != managedBy {
+	if serving != nil && serving.Labels[status.LabelManagedBy] != status.ManagedBy {
 		return ctrl.Result{}, nil // somebody else's, cert-manager's perhaps
 	}
 	wanted, err := r.names(ctx)
@@ -109,7 +106,7 @@ func (r *Reconciler) authority(ctx context.Context) (*authority, error) {
 	var current *authority
 	if secret != nil {
 		current, err = parseAuthority(secret.Data[bundleKey], secret.Data[authorityKey])
-		if secret.Labels[labelManagedBy] != managedBy {
+		if secret.Labels[status.LabelManagedBy] != status.ManagedBy {
 			if err != nil {
 				return nil, fmt.Errorf("Secret %s is not Latchkey's and can't be used: %w; delete it to have an authority made", AuthoritySecret, err)
 			}
@@ -162,7 +159,7 @@ func (r *Reconciler) read(ctx context.Context, name string) (*corev1.Secret, err
 	var secret corev1.Secret
 	err := r.Client.Get(ctx, client.ObjectKey{Namespace: r.Namespace, Name: name}, &secret)
 	if apierrors.IsNotFound(err) {
-		return nil, nil //nolint:nilnil // absent is no error here
+		return nil, nil // absent is no error
 	}
 	if err != nil {
 		return nil, fmt.Errorf("read Secret %s: %w", name, err)
@@ -181,7 +178,7 @@ func (r *Reconciler) write(ctx context.Context, current *corev1.Secret, name str
 		return nil
 	}
 	secret := &corev1.Secret{
-		ObjectMeta: metav1.ObjectMeta{Namespace: r.Namespace, Name: name, Labels: map[string]string{labelManagedBy: managedBy}},
+		ObjectMeta: metav1.ObjectMeta{Namespace: r.Namespace, Name: name, Labels: map[string]string{status.LabelManagedBy: status.ManagedBy}},
 		Type:       kind, Data: data,
 	}
 	if err := r.Client.Create(ctx, secret, client.FieldOwner(status.FieldManager)); err != nil {

@@ -146,7 +146,7 @@ func (r *Reader) OperatorSecret(name string) *corev1.Secret {
 func (r *Reader) Keys(authorizationServer string) (*keys.Set, error) {
 	secret := r.OperatorSecret(KeysSecretPrefix + authorizationServer)
 	if secret == nil {
-		return nil, nil //nolint:nilnil // absent and unreadable are told apart by the error
+		return nil, nil // absent and unreadable are told apart by the error
 	}
 	return ParseKeys(secret)
 }

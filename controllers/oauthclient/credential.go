@@ -146,7 +146,7 @@ func (r *Reconciler) read(ctx context.Context, namespace, name string) (*corev1.
 	var secret corev1.Secret
 	err := r.Live.Get(ctx, client.ObjectKey{Namespace: namespace, Name: name}, &secret)
 	if apierrors.IsNotFound(err) {
-		return nil, nil //nolint:nilnil // absent is no error here
+		return nil, nil // absent is no error
 	}
 	if err != nil {
 		return nil, fmt.Errorf("read Secret %s: %w", name, err)

@@ -111,7 +111,7 @@ func (r *Reconciler) former(ctx context.Context, c *v1alpha1.OAuthClient, set *k
 			return &secretValue{value: value, id: id, createdAt: createdAt(secret, id, r.Now())}, nil
 		}
 	}
-	return nil, nil //nolint:nilnil // absent is no error here
+	return nil, nil // absent is no error
 }
 
 // removeFormer deletes the Secrets that were made for this client under other names than keep.
@@ -143,7 +143,7 @@ func (r *Reconciler) formerSecrets(ctx context.Context, c *v1alpha1.OAuthClient,
 	}
 	var out []metav1.PartialObjectMetadata
 	for i := range list.Items {
-		if s := list.Items[i]; s.Name != keep && s.DeletionTimestamp.IsZero() && s.Labels[labelManagedBy] == managedBy {
+		if s := list.Items[i]; s.Name != keep && s.DeletionTimestamp.IsZero() && s.Labels[status.LabelManagedBy] == status.ManagedBy {
 			out = append(out, s)
 		}
 	}

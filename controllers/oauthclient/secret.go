@@ -12,6 +12,7 @@ import (
 
 	"github.com/latchkey-io/latchkey/api/v1alpha1"
 	"github.com/latchkey-io/latchkey/controllers/compile"
+	"github.com/latchkey-io/latchkey/controllers/status"
 )
 
 // What Latchkey writes on the Secrets it makes.
@@ -24,9 +25,6 @@ const (
 	AnnotationSecretCreatedAt = "oauth.latchkey.io/secret-created-at"
 	// annotationManaged lists what Latchkey put into the Secret, so that it can take it out again.
 	annotationManaged = "oauth.latchkey.io/managed"
-
-	labelManagedBy = "app.kubernetes.io/managed-by"
-	managedBy      = "latchkey"
 
 	// bindingType is the `type` of the Service Binding Specification for Kubernetes; a Secret's own type follows from it.
 	bindingType                    = "oauth2"
@@ -57,7 +55,7 @@ func belongs(secret *corev1.Secret, c *v1alpha1.OAuthClient) bool {
 	if owner != nil && owner.UID == c.UID {
 		return true
 	}
-	if secret.Labels[labelManagedBy] != managedBy || secret.Labels[LabelClient] != c.Name {
+	if secret.Labels[status.LabelManagedBy] != status.ManagedBy || secret.Labels[LabelClient] != c.Name {
 		return false
 	}
 	return owner == nil || namesake(*owner, c)
@@ -95,7 +93,7 @@ func desiredSecret(live *corev1.Secret, c *v1alpha1.OAuthClient, issuer string, 
 	}
 	data, now := entries(c, issuer, s.value)
 	labels := stringMap(spec.Labels)
-	labels[labelManagedBy], labels[LabelClient] = managedBy, c.Name
+	labels[status.LabelManagedBy], labels[LabelClient] = status.ManagedBy, c.Name
 	annotations := stringMap(spec.Annotations)
 	now.Labels, now.Annotations = slices.Sorted(maps.Keys(labels)), slices.Sorted(maps.Keys(annotations))
 	record, err := json.Marshal(now)

@@ -11,6 +11,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/latchkey-io/latchkey/api/v1alpha1"
+	"github.com/latchkey-io/latchkey/controllers/status"
 )
 
 const issuer = "https://login.example.com"
@@ -29,7 +30,7 @@ func owner(kind, name, uid string) []metav1.OwnerReference {
 }
 
 func TestSecretBelongsToItsClientOnly(t *testing.T) {
-	ours := map[string]string{labelManagedBy: managedBy, LabelClient: "storefront"}
+	ours := map[string]string{status.LabelManagedBy: status.ManagedBy, LabelClient: "storefront"}
 	for name, tc := range map[string]struct {
 		labels map[string]string
 		owners []metav1.OwnerReference
@@ -40,7 +41,7 @@ func TestSecretBelongsToItsClientOnly(t *testing.T) {
 		"restored from a backup, without owner":            {ours, nil, true},
 		"somebody's own":                                   {nil, nil, false},
 		"of an earlier client, without our labels":         {nil, owner("OAuthClient", "storefront", "old"), false},
-		"made for another client":                          {map[string]string{labelManagedBy: managedBy, LabelClient: "other"}, nil, false},
+		"made for another client":                          {map[string]string{status.LabelManagedBy: status.ManagedBy, LabelClient: "other"}, nil, false},
 		"labelled as ours, controlled by another client":   {ours, owner("OAuthClient", "other", "old"), false},
 		"labelled as ours, controlled by another operator": {ours, owner("ExternalSecret", "storefront", "old"), false},
 		"labelled with our name by somebody else":          {map[string]string{LabelClient: "storefront"}, nil, false},
@@ -73,14 +74,14 @@ func TestDesiredSecretTakesOutWhatTheSpecNoLongerDeclaresAndLeavesTheRest(t *tes
 	c := storefront()
 	spec := c.Spec.Authentication.ClientSecret
 	spec.Keys = map[string]v1alpha1.SecretKey{entryClientSecret: "PASSWORD"}
-	spec.Labels = map[string]v1alpha1.LabelValue{"team": "web", labelManagedBy: "me"}
+	spec.Labels = map[string]v1alpha1.LabelValue{"team": "web", status.LabelManagedBy: "me"}
 	spec.Annotations = map[string]v1alpha1.AnnotationValue{"note": "x", AnnotationSecretID: "mine"}
 	value := secretValue{value: "v", id: "i", createdAt: time.Unix(1, 0)}
 	live, err := desiredSecret(nil, c, issuer, value)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if live.Labels[labelManagedBy] != managedBy || live.Annotations[AnnotationSecretID] != "i" {
+	if live.Labels[status.LabelManagedBy] != status.ManagedBy || live.Annotations[AnnotationSecretID] != "i" {
 		t.Errorf("the spec replaces what is ours: %v %v", live.Labels, live.Annotations)
 	}
 	if valueIn(live, &v1alpha1.ClientSecret{}) != "v" {

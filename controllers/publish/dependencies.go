@@ -106,7 +106,7 @@ type keyEntry struct {
 
 func (m *keyMemo) parse(secret *corev1.Secret) (*keys.Set, error) {
 	if secret == nil {
-		return nil, nil //nolint:nilnil // World.Keys says so
+		return nil, nil // as World.Keys has it
 	}
 	entry := m.entries[secret.Name]
 	if version := string(secret.UID) + "/" + secret.ResourceVersion; entry.version != version {

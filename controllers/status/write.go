@@ -22,6 +22,12 @@ import (
 // FieldManager is the name under which the controller writes (kubectl get --show-managed-fields).
 const FieldManager = "latchkey-controller"
 
+// LabelManagedBy with the value ManagedBy marks the Secrets that the controller makes, and may therefore write.
+const (
+	LabelManagedBy = "app.kubernetes.io/managed-by"
+	ManagedBy      = "latchkey"
+)
+
 // Patch writes the status of desired where it differs from that of current, the object as it was read. Nothing is written
 // when nothing differs. The write is refused with a conflict when the object has changed since: the change brings an event,
 // and the object is looked at again.

@@ -92,7 +92,7 @@ func (e *Environment) start(ctx context.Context) error {
 	if out, err := compile.CombinedOutput(); err != nil {
 		return fmt.Errorf("build hack/dev: %w\n%s", err, out)
 	}
-	e.process = exec.Command(program, "run", "-state", e.state, "-port-base", fmt.Sprint(base)) //nolint:noctx // it is told to stop by a signal
+	e.process = exec.Command(program, "run", "-state", e.state, "-port-base", fmt.Sprint(base)) // it is told to stop by a signal
 	e.process.Dir = e.Root
 	e.process.Stdout, e.process.Stderr = os.Stderr, os.Stderr
 	if err := e.process.Start(); err != nil {
@@ -203,7 +203,7 @@ func freeBase() (int, error) {
 
 func allFree(base int) bool {
 	for port := base; port < base+ports; port++ {
-		l, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", port)) //nolint:noctx // closed at once
+		l, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", port)) // closed at once
 		if err != nil {
 			return false
 		}
