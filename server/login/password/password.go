@@ -3,7 +3,6 @@
 package password
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"unicode/utf8"
@@ -37,19 +36,6 @@ func Hash(password string) (string, error) {
 	return argon2id.CreateHash(prepare(password), &argon2id.Params{
 		Memory: hashMemory, Iterations: hashTime, Parallelism: hashParallelism, SaltLength: 16, KeyLength: 32,
 	})
-}
-
-// Verify says whether hash was made of the password. It is bound by nothing but the limits on hashes: servers use a
-// Verifier. Errors: the context's, or an *UnusableHashError.
-func Verify(ctx context.Context, hash, password string) (bool, error) {
-	c, err := costOf(hash)
-	if err != nil {
-		return false, err
-	}
-	if err := ctx.Err(); err != nil {
-		return false, err
-	}
-	return c.compare(hash, password)
 }
 
 // prepare gives one password the same bytes on every keyboard (OpaqueString, RFC 8265 section 4.2). What the profile
