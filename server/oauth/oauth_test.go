@@ -151,3 +151,11 @@ func TestWellFormedPKCE(t *testing.T) {
 		}
 	}
 }
+
+func TestBearerToken(t *testing.T) {
+	for header, want := range map[string]string{"Bearer abc": "abc", "bearer  abc ": "abc", "Bearer": "", "Bearer ": "", "Basic abc": "", "": ""} {
+		if got, ok := BearerToken(header); ok != (want != "") || ok && got != want {
+			t.Errorf("%q: %q, %v; want %q", header, got, ok, want)
+		}
+	}
+}

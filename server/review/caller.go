@@ -17,6 +17,7 @@ import (
 	authenticationclient "k8s.io/client-go/kubernetes/typed/authentication/v1"
 	authorizationclient "k8s.io/client-go/kubernetes/typed/authorization/v1"
 
+	"github.com/latchkey-io/latchkey/server/oauth"
 	"github.com/latchkey-io/latchkey/server/registry"
 	"github.com/latchkey-io/latchkey/server/token"
 )
@@ -90,15 +91,13 @@ func (h *Handler) caller(r *http.Request, s *registry.Snapshot) (*caller, error)
 
 func unauthorized(message string) error { return apierrors.NewUnauthorized(message) }
 
-// bearer is the token of the one Authorization header (RFC 6750 section 2.1).
+// bearer is the token of the one Authorization header.
 func bearer(header http.Header) (string, bool) {
 	values := header.Values("Authorization")
 	if len(values) != 1 {
 		return "", false
 	}
-	scheme, raw, ok := strings.Cut(values[0], " ")
-	raw = strings.TrimSpace(raw)
-	return raw, ok && strings.EqualFold(scheme, "Bearer") && raw != ""
+	return oauth.BearerToken(values[0])
 }
 
 // identity is what kube-apiserver said of a token.

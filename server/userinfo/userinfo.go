@@ -67,8 +67,8 @@ func bearer(r *http.Request) (string, error) {
 	case len(headers) == 0:
 		return "", oauth.Errorf(oauth.InvalidToken, "an access token is needed").Wrap(ErrNoToken)
 	}
-	scheme, raw, _ := strings.Cut(headers[0], " ")
-	if raw = strings.TrimSpace(raw); !strings.EqualFold(scheme, oauth.TokenTypeBearer) || raw == "" {
+	raw, ok := oauth.BearerToken(headers[0])
+	if !ok {
 		return "", oauth.Errorf(oauth.InvalidToken, "an access token is needed").Wrap(ErrNoToken)
 	}
 	return raw, nil
