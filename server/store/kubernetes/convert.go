@@ -41,7 +41,8 @@ func newEntry(o *v1alpha1.OAuthGrant) *entry {
 	return &entry{grant: g, uid: o.UID, version: o.ResourceVersion, created: o.CreationTimestamp.Time}
 }
 
-// newObject is the object for a grant. It shares nothing with it: the API server's answer is read into the same object, and kept. Nothing of it stands in labels: a client_id may be longer than their values.
+// newObject is the object for a grant. It shares nothing with it: the API server's answer is read into the same object, and
+// kept. Nothing of it stands in labels: a client_id may be longer than their values.
 func newObject(namespace string, g *store.Grant) *v1alpha1.OAuthGrant {
 	return &v1alpha1.OAuthGrant{
 		ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: g.ID},
