@@ -23,11 +23,7 @@ func (e ErrorPage) explained() explainedPage {
 	if e.Code == "" {
 		e.Code = string(oauth.ServerError)
 	}
-	x := explain(oauth.Code(e.Code))
-	if e.Title != "" {
-		x.Heading = e.Title
-	}
-	return explainedPage{ErrorPage: e, explanation: x}
+	return explainedPage{ErrorPage: e, explanation: explain(oauth.Code(e.Code))}
 }
 
 // explain chooses the words for a code. A code without words of its own comes from a request that the client made.

@@ -1,7 +1,6 @@
 package ui
 
 import (
-	"strconv"
 	"time"
 
 	"github.com/latchkey-io/latchkey/server/oauth"
@@ -98,26 +97,8 @@ type ErrorPage struct {
 	Chrome
 	// Code is the OAuth error code; server_error when empty.
 	Code string
-	// Title replaces the heading that goes with the code.
-	Title string
 	// Description is the detail for the people who run the client: the description of an oauth.Error.
 	Description string
 	// RestartURL is where the user can begin again; no link when empty.
 	RestartURL string
-	// RetryAfter, when positive, is sent in the header of that name, and the page tells it.
-	RetryAfter time.Duration
-}
-
-// Wait is RetryAfter in words.
-func (e ErrorPage) Wait() string {
-	s := seconds(e.RetryAfter)
-	switch {
-	case s <= 0:
-		return ""
-	case s == 1:
-		return "1 second"
-	case s < 120:
-		return strconv.Itoa(s) + " seconds"
-	}
-	return strconv.Itoa((s+59)/60) + " minutes"
 }

@@ -70,10 +70,9 @@ func (p *Pages) Consent(w http.ResponseWriter, status int, v ConsentPage) error 
 	return render(w, p.consent, status, v.Chrome, 0, v)
 }
 
-// Error writes a page for a failure that is not told to a client by a redirect. Where v has no title, one is chosen by
-// its code.
+// Error writes a page for a failure that is not told to a client by a redirect, in the words for its code.
 func (p *Pages) Error(w http.ResponseWriter, status int, v ErrorPage) error {
-	return render(w, p.failure, status, v.Chrome, v.RetryAfter, v.explained())
+	return render(w, p.failure, status, v.Chrome, 0, v.explained())
 }
 
 // render executes the whole template before the first byte is sent, so that a page is either complete or not there.

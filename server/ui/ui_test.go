@@ -242,18 +242,18 @@ func TestConsentWithoutNames(t *testing.T) {
 
 func TestErrorPage(t *testing.T) {
 	w := httptest.NewRecorder()
-	v := ErrorPage{Code: "invalid_request", Description: "the redirect_uri is not registered", RestartURL: "/authorize", RetryAfter: 3 * time.Minute}
+	v := ErrorPage{Code: "invalid_request", Description: "the redirect_uri is not registered", RestartURL: "/authorize"}
 	if err := pages(t).Error(w, http.StatusBadRequest, v); err != nil {
 		t.Fatal(err)
 	}
 	doc := parsed(t, w)
 	for id, want := range map[string]string{"error-code": "invalid_request", "error-description": v.Description,
-		"wait": "You can try again in 3 minutes.", "restart": "Start again"} {
+		"restart": "Start again"} {
 		if got := textOf(byID(t, doc, id)); got != want {
 			t.Errorf("%s: %q; want %q", id, got, want)
 		}
 	}
-	if w.Code != http.StatusBadRequest || w.Header().Get("Retry-After") != "180" || attr(byID(t, doc, "restart"), "href") != "/authorize" {
+	if w.Code != http.StatusBadRequest || attr(byID(t, doc, "restart"), "href") != "/authorize" {
 		t.Errorf("status %d, headers %v", w.Code, w.Header())
 	}
 }
@@ -265,17 +265,6 @@ func TestEveryErrorIsExplained(t *testing.T) {
 		x := ErrorPage{Code: string(code)}.explained()
 		if x.Code == "" || x.Heading == "" || x.What == "" || x.Whose == "" || x.Do == "" {
 			t.Errorf("%q: %+v", code, x)
-		}
-	}
-	if x := (ErrorPage{Code: "not_found", Title: "Gone"}).explained(); x.Heading != "Gone" {
-		t.Errorf("the title is %q", x.Heading)
-	}
-}
-
-func TestWait(t *testing.T) {
-	for d, want := range map[time.Duration]string{0: "", -time.Second: "", 300 * time.Millisecond: "1 second", 90 * time.Second: "90 seconds", 121 * time.Second: "3 minutes"} {
-		if got := (ErrorPage{RetryAfter: d}).Wait(); got != want {
-			t.Errorf("%s: %q; want %q", d, got, want)
 		}
 	}
 }
