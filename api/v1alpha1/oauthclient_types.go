@@ -98,7 +98,7 @@ type OAuthClientSpec struct {
 	// authentication says how a Confidential client proves who it is at the token endpoint.
 	// +optional
 	Authentication *ClientAuthentication `json:"authentication,omitempty"`
-	// signing of what is issued to this client.
+	// idToken shapes the ID tokens that are issued to this client.
 	// +optional
 	IDToken *IDToken `json:"idToken,omitempty"`
 	// disabled refuses the client everything, its live tokens included.
