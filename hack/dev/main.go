@@ -109,10 +109,6 @@ func untilSignal() (context.Context, func()) {
 }
 
 func buildBinaries(ctx context.Context, _ site, out io.Writer) error {
-	assets, err := controlplane.Binaries(ctx, out)
-	if err != nil {
-		return err
-	}
-	_, err = fmt.Fprintf(out, "%s\n%s\n%s\n%s\n", assets.Etcd, assets.KubeAPIServer, assets.KubeControllerManager, assets.Kubectl)
+	_, err := controlplane.Binaries(ctx, out)
 	return err
 }
