@@ -77,7 +77,7 @@ func newProcess(o *options, logger *slog.Logger) (*process, error) {
 	if err != nil {
 		return nil, err
 	}
-	p := &process{options: o, logger: logger, watchdog: &publish.Watchdog{}, holder: &registry.Holder{}, registry: prometheus.NewRegistry(), checks: map[string]func() error{}}
+	p := &process{options: o, logger: logger, watchdog: &publish.Watchdog{Now: time.Now}, holder: &registry.Holder{}, registry: prometheus.NewRegistry(), checks: map[string]func() error{}}
 	if p.metrics, err = server.NewMetrics(p.registry); err != nil {
 		return nil, err
 	}
@@ -94,7 +94,7 @@ func newProcess(o *options, logger *slog.Logger) (*process, error) {
 // publish keeps the registry in step with the cluster.
 func (p *process) publish(ctx context.Context) error {
 	publisher, err := publish.New(ctx, publish.Config{
-		Cache: p.cache, Watchdog: p.watchdog, Namespace: p.options.namespace, Holder: p.holder, Logger: p.logger,
+		Cache: p.cache, Watchdog: p.watchdog, Namespace: p.options.namespace, Holder: p.holder, Now: time.Now, Logger: p.logger,
 	})
 	if err != nil {
 		return err

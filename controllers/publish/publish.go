@@ -34,6 +34,8 @@ type Config struct {
 	Watchdog *Watchdog
 	// Holder receives the snapshots; nil while the cache is stale.
 	Holder *registry.Holder
+	// Now is the clock.
+	Now func() time.Time
 	// Logger gets one line for what can't be published.
 	Logger *slog.Logger
 }
@@ -108,7 +110,7 @@ func (p *Publisher) Start(ctx context.Context) error {
 		case <-p.wake:
 			p.publish(ctx)
 		case <-judge.C:
-			p.serve(time.Now())
+			p.serve(p.config.Now())
 		}
 	}
 }
@@ -128,7 +130,7 @@ func (p *Publisher) publish(ctx context.Context) {
 		p.config.Logger.Warn("an issuer's keys can't be used; its last good ones stay in force", "authorizationServer", f.authorizationServer, "error", f.err)
 	}
 	p.current = nil
-	p.serve(time.Now())
+	p.serve(p.config.Now())
 }
 
 // serve hands out the world as it is known, or nothing at all once it has been unknown for too long.

@@ -57,13 +57,13 @@ func newScheme() *runtime.Scheme {
 func start(t *testing.T) *registry.Holder {
 	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
-	watchdog := &publish.Watchdog{}
+	watchdog := &publish.Watchdog{Now: time.Now}
 	cache, err := publish.NewCache(cluster.RESTConfig(), newScheme(), operatorNamespace, watchdog)
 	if err != nil {
 		t.Fatal(err)
 	}
 	holder := &registry.Holder{}
-	p, err := publish.New(ctx, publish.Config{Cache: cache, Watchdog: watchdog, Namespace: operatorNamespace, Holder: holder, Logger: slog.New(slog.NewTextHandler(io.Discard, nil))})
+	p, err := publish.New(ctx, publish.Config{Cache: cache, Watchdog: watchdog, Now: time.Now, Namespace: operatorNamespace, Holder: holder, Logger: slog.New(slog.NewTextHandler(io.Discard, nil))})
 	if err != nil {
 		t.Fatal(err)
 	}

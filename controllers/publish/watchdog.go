@@ -18,8 +18,11 @@ const (
 	judgeEvery = 10 * time.Second
 )
 
-// Watchdog knows for how long watches have been broken. The zero Watchdog is ready for use.
+// Watchdog knows for how long watches have been broken.
 type Watchdog struct {
+	// Now is the clock.
+	Now func() time.Time
+
 	mu          sync.Mutex
 	since, last time.Time
 }
@@ -44,7 +47,7 @@ func (d *Watchdog) Stale(now time.Time) bool {
 // handler tells the watchdog, and logs as client-go does.
 func (d *Watchdog) handler() toolscache.WatchErrorHandlerWithContext {
 	return func(ctx context.Context, r *toolscache.Reflector, err error) {
-		d.Failed(time.Now())
+		d.Failed(d.Now())
 		toolscache.DefaultWatchErrorHandler(ctx, r, err)
 	}
 }
