@@ -36,17 +36,17 @@ type Listener struct {
 }
 
 // Listen serves all listeners until the context ends, then lets the requests in progress finish. An error means that one
-// of them could not be opened, or broke.
+// of them could not be opened, in which case none serves, or broke.
 func Listen(ctx context.Context, logger *slog.Logger, listeners ...Listener) error {
+	sockets, err := open(ctx, listeners)
+	if err != nil {
+		return err
+	}
 	group, ctx := errgroup.WithContext(ctx)
-	for _, l := range listeners {
-		socket, err := new(net.ListenConfig).Listen(ctx, "tcp", l.Address)
-		if err != nil {
-			return fmt.Errorf("listen for %s: %w", l.Name, err)
-		}
+	for i, l := range listeners {
 		s := newHTTPServer(l, logger)
-		logger.Info("listening", "listener", l.Name, "address", socket.Addr().String(), "tls", l.TLS != nil)
-		group.Go(func() error { return ignoreClosed(serve(s, socket)) })
+		logger.Info("listening", "listener", l.Name, "address", sockets[i].Addr().String(), "tls", l.TLS != nil)
+		group.Go(func() error { return ignoreClosed(serve(s, sockets[i])) })
 		group.Go(func() error {
 			<-ctx.Done()
 			drain, cancel := context.WithTimeout(context.WithoutCancel(ctx), drainTimeout)
@@ -55,6 +55,23 @@ func Listen(ctx context.Context, logger *slog.Logger, listeners ...Listener) err
 		})
 	}
 	return group.Wait()
+}
+
+// open opens all sockets, or none.
+func open(ctx context.Context, listeners []Listener) ([]net.Listener, error) {
+	var sockets []net.Listener
+	for _, l := range listeners {
+		socket, err := new(net.ListenConfig).Listen(ctx, "tcp", l.Address)
+		if err != nil {
+			failures := []error{fmt.Errorf("listen for %s: %w", l.Name, err)}
+			for _, s := range sockets {
+				failures = append(failures, s.Close())
+			}
+			return nil, errors.Join(failures...)
+		}
+		sockets = append(sockets, socket)
+	}
+	return sockets, nil
 }
 
 func newHTTPServer(l Listener, logger *slog.Logger) *http.Server {
