@@ -4,19 +4,14 @@
 package main
 
 import (
-	"bufio"
 	"context"
 	"errors"
 	"flag"
 	"fmt"
-	"io"
 	"os"
 	"os/signal"
 	"runtime/debug"
-	"strings"
 	"syscall"
-
-	"github.com/latchkey-io/latchkey/server/login/password"
 )
 
 const usage = `Latchkey: OAuth 2.x and OpenID Connect for Kubernetes, declared.
@@ -25,7 +20,7 @@ Usage:
   latchkey controller [flags]   reconcile OAuthClients, ResourceServers, AuthorizationServers and LocalUsers
   latchkey server [flags]       serve sign-in, consent, tokens and TokenReviews
   latchkey all [flags]          both in one process
-  latchkey hash-password        read a password from standard input, print its hash for a LocalUser's Secret
+  latchkey hash-password        read a password, print its hash for a LocalUser's Secret
   latchkey version              print the version
 
 Run a command with --help for its flags.
@@ -58,7 +53,7 @@ func run(ctx context.Context, args []string) error {
 	case "controller", "server", "all":
 		return runProcess(ctx, command, rest)
 	case "hash-password":
-		return hashPassword(os.Stdin, os.Stdout)
+		return hashPassword(rest, os.Stdin, os.Stdout)
 	case "version":
 		fmt.Println("latchkey", version())
 		return nil
@@ -68,24 +63,6 @@ func run(ctx context.Context, args []string) error {
 	}
 	fmt.Fprintf(os.Stderr, "latchkey: unknown command %q\n\n%s", command, usage)
 	return errUsage
-}
-
-// hashPassword reads one line.
-func hashPassword(in io.Reader, out io.Writer) error {
-	line, err := bufio.NewReader(in).ReadString('\n')
-	if err != nil && !errors.Is(err, io.EOF) {
-		return err
-	}
-	line = strings.TrimRight(line, "\r\n")
-	if line == "" {
-		return errors.New("hash-password: give the password on standard input, for example: printf %s \"$PASSWORD\" | latchkey hash-password")
-	}
-	hash, err := password.Hash(line)
-	if err != nil {
-		return err
-	}
-	_, err = fmt.Fprintln(out, hash)
-	return err
 }
 
 // version is the module's version, as the Go command stamped it.

@@ -65,7 +65,7 @@ func (o *options) registerCommon(fs *flag.FlagSet, command string) {
 	if command == "controller" {
 		health = ":8082"
 	}
-	fs.StringVar(&o.kubeconfig, "kubeconfig", "", "kubeconfig `file`; the pod's own ServiceAccount when empty")
+	fs.StringVar(&o.kubeconfig, "kubeconfig", "", "kubeconfig `file` of Latchkey's ServiceAccount (admission policies let nobody else write status); the pod's own when empty")
 	fs.StringVar(&o.namespace, "namespace", defaultNamespace(), "`namespace` of the operator: keys, grants and users' passwords are there")
 	fs.StringVar(&o.healthAddress, "health-bind-address", health, "`address` of /healthz, /readyz and /metrics (plain http)")
 	fs.TextVar(&o.logLevel, "log-level", slog.LevelInfo, "least `level` that is logged: DEBUG, INFO, WARN or ERROR")
@@ -125,10 +125,10 @@ func (o *options) restConfig() (*rest.Config, error) {
 	if o.kubeconfig != "" {
 		config, err = clientcmd.BuildConfigFromFlags("", o.kubeconfig)
 	} else if config, err = rest.InClusterConfig(); errors.Is(err, rest.ErrNotInCluster) {
-		err = errors.New("not in a cluster: say with --kubeconfig how to reach one")
+		return nil, errors.New("not in a cluster: say with --kubeconfig how to reach one")
 	}
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("--kubeconfig=%s: %w", o.kubeconfig, err)
 	}
 	config.QPS = -1
 	config.UserAgent = "latchkey/" + version()

@@ -76,7 +76,7 @@ func mayClaim(w World, rs *v1alpha1.ResourceServer, name string) (*registry.Conf
 	}
 	if holder := reserved(w, rs.Spec.Identifier); holder != "" {
 		return nil, &Problem{v1alpha1.ConditionAccepted, v1alpha1.ReasonIdentifierNotPermitted,
-			fmt.Sprintf("identifier %s is the issuer, or an audience of kube-apiserver, at AuthorizationServer %s and can't be a ResourceServer's", rs.Spec.Identifier, holder), true}
+			fmt.Sprintf("identifier %s is the issuer, or an audience of kube-apiserver, at AuthorizationServer %s; use https://%s.%s.svc", rs.Spec.Identifier, holder, rs.Name, rs.Namespace), true}
 	}
 	if apiServer(rs.Spec.Identifier) {
 		return nil, &Problem{v1alpha1.ConditionAccepted, v1alpha1.ReasonIdentifierNotPermitted,
