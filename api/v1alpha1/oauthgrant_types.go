@@ -52,25 +52,56 @@ type OAuthGrantSpec struct {
 	// authTime is when the user signed in.
 	// +required
 	AuthTime metav1.Time `json:"authTime"`
-	// scopes that were granted.
+	// scopes are the identity scopes that were granted, such as openid and offline_access.
 	// +optional
 	// +listType=set
 	// +kubebuilder:validation:MaxItems=128
 	// +kubebuilder:validation:items:MaxLength=128
 	Scopes []string `json:"scopes,omitempty"`
-	// resources are the identifiers of the resource servers they are for.
+	// resources are the resource servers that access was granted to.
+	// +optional
+	// +listType=map
+	// +listMapKey=identifier
+	// +kubebuilder:validation:MaxItems=32
+	Resources []GrantResource `json:"resources,omitempty"`
+	// userinfoClaims are claims that the client asked for by name, to be told at the userinfo endpoint (OpenID Connect Core
+	// section 5.5).
 	// +optional
 	// +listType=set
 	// +kubebuilder:validation:MaxItems=32
-	// +kubebuilder:validation:items:MaxLength=256
-	Resources []string `json:"resources,omitempty"`
-	// expiresAt is when nothing issued under the grant is valid any more.
+	// +kubebuilder:validation:items:MaxLength=64
+	UserinfoClaims []string `json:"userinfoClaims,omitempty"`
+	// idTokenClaims are claims that the client asked for by name, to be told in the ID token.
+	// +optional
+	// +listType=set
+	// +kubebuilder:validation:MaxItems=32
+	// +kubebuilder:validation:items:MaxLength=64
+	IDTokenClaims []string `json:"idTokenClaims,omitempty"`
+	// expiresAt is when nothing issued under the grant is valid any more, unless it is refreshed: see status.expiresAt.
 	// +required
 	ExpiresAt metav1.Time `json:"expiresAt"`
+	// refreshUntil is when the grant can't be refreshed any more; absent for a grant without refresh tokens.
+	// +optional
+	RefreshUntil *metav1.Time `json:"refreshUntil,omitempty"`
 	// attempt tells one attempt to redeem a code from another, so that an attempt whose outcome was lost can be recognised.
 	// +required
 	// +kubebuilder:validation:MaxLength=64
 	Attempt string `json:"attempt"`
+}
+
+// GrantResource is a resource server with what was granted there.
+type GrantResource struct {
+	// identifier of the resource server.
+	// +required
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=256
+	Identifier string `json:"identifier"`
+	// scopes granted there.
+	// +optional
+	// +listType=set
+	// +kubebuilder:validation:MaxItems=128
+	// +kubebuilder:validation:items:MaxLength=128
+	Scopes []string `json:"scopes,omitempty"`
 }
 
 // GrantUser is the user of a grant.
@@ -87,13 +118,31 @@ type GrantUser struct {
 
 // OAuthGrantStatus says whether a grant was revoked.
 type OAuthGrantStatus struct {
+	// generation is that of the refresh token in force; 1 when absent.
+	// +optional
+	// +kubebuilder:validation:Minimum=1
+	Generation int64 `json:"generation,omitempty"`
+	// rotatedAt is when that generation was made; the grant's creation when absent.
+	// +optional
+	RotatedAt *metav1.Time `json:"rotatedAt,omitempty"`
+	// expiresAt replaces spec.expiresAt once the grant was refreshed.
+	// +optional
+	ExpiresAt *metav1.Time `json:"expiresAt,omitempty"`
 	// revokedAt is when the grant was revoked.
 	// +optional
 	RevokedAt *metav1.Time `json:"revokedAt,omitempty"`
-	// revokedReason says why, in one word: CodeReplayed.
+	// revokedReason says why, in one word: CodeReplayed, RefreshTokenReused, RevokedByClient or SignedOut.
 	// +optional
 	// +kubebuilder:validation:MaxLength=64
 	RevokedReason string `json:"revokedReason,omitempty"`
+}
+
+// Expiry is when nothing issued under the grant is valid any more.
+func (g *OAuthGrant) Expiry() metav1.Time {
+	if g.Status.ExpiresAt != nil {
+		return *g.Status.ExpiresAt
+	}
+	return g.Spec.ExpiresAt
 }
 
 // OAuthGrantList is a list of OAuthGrants.

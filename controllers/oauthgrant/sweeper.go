@@ -91,7 +91,7 @@ func (s *Sweeper) Sweep(ctx context.Context) (deleted int, err error) {
 }
 
 func (s *Sweeper) sweep(ctx context.Context, grant *v1alpha1.OAuthGrant, limiter *rate.Limiter) (bool, error) {
-	if !s.Now().After(grant.Spec.ExpiresAt.Add(grace)) {
+	if !s.Now().After(grant.Expiry().Add(grace)) {
 		return false, nil
 	}
 	if err := limiter.Wait(ctx); err != nil {

@@ -113,7 +113,8 @@ func (h *Handler) issue(ctx context.Context, w http.ResponseWriter, v *visit, gr
 		ID:       token.NewID(),
 		ClientID: client.ID, ClientUID: client.UID, RedirectURI: v.RedirectURI, Challenge: v.Challenge,
 		User: s.User.Name, UserUID: s.User.UID, SessionID: s.ID, CredentialVersion: s.User.CredentialVersion, AuthTime: s.AuthTime,
-		Scopes: granted.Scopes(), Resources: granted.Resources(), Nonce: v.Nonce,
+		Scopes: granted.Identity, Targets: token.Targets(granted), UserinfoClaims: granted.UserinfoClaims, IDTokenClaims: granted.IDTokenClaims,
+		Nonce: v.Nonce,
 	}
 	sealed, err := code.Seal(v.iss, v.now)
 	switch {
@@ -124,7 +125,7 @@ func (h *Handler) issue(ctx context.Context, w http.ResponseWriter, v *visit, gr
 		return err
 	}
 	h.Logger.LogAttrs(ctx, slog.LevelInfo, "audit", v.Audit(v.iss, "code_issued",
-		slog.String("user", s.User.Name), slog.String("grant", code.ID), slog.String("scope", oauth.JoinScope(code.Scopes)))...)
+		slog.String("user", s.User.Name), slog.String("grant", code.ID), slog.String("scope", oauth.JoinScope(granted.Scopes())))...)
 	respond(w, v, url.Values{"code": {sealed}})
 	return nil
 }

@@ -3,7 +3,6 @@ package consent_test
 import (
 	"net/http"
 	"net/url"
-	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -67,13 +66,14 @@ func TestAllow(t *testing.T) {
 		SessionID: code.SessionID, CredentialVersion: "1", AuthTime: s.Clock.Now().Truncate(time.Second),
 		Nonce: "nonce-1", IssuedAt: s.Clock.Now().Truncate(time.Second), ExpiresAt: s.Clock.Now().Truncate(time.Second).Add(time.Minute),
 	}
-	scopes, resources := code.Scopes, code.Resources
-	code.Scopes, code.Resources = nil, nil
+	scopes, targets := code.Scopes, code.Targets
+	code.Scopes, code.Targets = nil, nil
 	if !equal(*code, want) || len(code.ID) != 32 || code.SessionID == "" {
 		t.Errorf("code %+v\nwant %+v", *code, want)
 	}
-	if oauth.JoinScope(scopes) != "openid photos.read photos.write" || !slices.Equal(resources, []string{registrytest.Photos}) {
-		t.Errorf("scopes %v at %v", scopes, resources)
+	if oauth.JoinScope(scopes) != "openid" || len(targets) != 1 || targets[0].Resource != registrytest.Photos ||
+		oauth.JoinScope(targets[0].Scopes) != "photos.read photos.write" {
+		t.Errorf("scopes %v and %v", scopes, targets)
 	}
 }
 
@@ -88,8 +88,8 @@ func TestAllowGrantsOnlyWhatTheUserMayGrant(t *testing.T) {
 	s := servertest.Start(t)
 	b := s.NewBrowser()
 	code := issued(t, s.Issuer(""), b.Decide(consentPage(t, b, registrytest.Bob), "allow"))
-	if oauth.JoinScope(code.Scopes) != "openid photos.read" {
-		t.Errorf("granted %v", code.Scopes)
+	if oauth.JoinScope(code.Scopes) != "openid" || len(code.Targets) != 1 || oauth.JoinScope(code.Targets[0].Scopes) != "photos.read" {
+		t.Errorf("granted %v and %v", code.Scopes, code.Targets)
 	}
 }
 
@@ -177,8 +177,8 @@ func TestWorldChangesWhileReading(t *testing.T) {
 		t.Fatalf("not asked again: %d %s", final.Status, final.Location())
 	}
 	code := issued(t, s.Issuer(""), b.Decide(final, "allow"))
-	if oauth.JoinScope(code.Scopes) != "openid photos.read" {
-		t.Errorf("granted %v", code.Scopes)
+	if oauth.JoinScope(code.Scopes) != "openid" || len(code.Targets) != 1 || oauth.JoinScope(code.Targets[0].Scopes) != "photos.read" {
+		t.Errorf("granted %v and %v", code.Scopes, code.Targets)
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 
 	"github.com/latchkey-io/latchkey/server/oauth"
 	"github.com/latchkey-io/latchkey/server/registry"
+	"github.com/latchkey-io/latchkey/server/store"
 	"github.com/latchkey-io/latchkey/server/token"
 )
 
@@ -12,30 +13,30 @@ import (
 // group memberships may have changed since consent. A resource at which nothing is left is dropped; when that is so for
 // all of them, or no scope at all is left, the answer is invalid_grant.
 func stillAllowed(c *registry.Client, u *registry.User, code *token.Code) (*registry.Ask, error) {
-	ask := &registry.Ask{}
+	ask := &registry.Ask{UserinfoClaims: code.UserinfoClaims, IDTokenClaims: code.IDTokenClaims}
 	for _, s := range code.Scopes {
 		if slices.Contains(c.Scopes, s) {
 			ask.Identity = append(ask.Identity, s)
 		}
 	}
-	for _, identifier := range code.Resources {
-		if t := allowedAt(c, u, identifier, code.Scopes); len(t.Scopes) > 0 {
+	for _, granted := range code.Targets {
+		if t := allowedAt(c, u, granted); len(t.Scopes) > 0 {
 			ask.Targets = append(ask.Targets, t)
 		}
 	}
-	if len(ask.Targets) == 0 && (len(code.Resources) > 0 || len(ask.Identity) == 0) {
+	if len(ask.Targets) == 0 && (len(code.Targets) > 0 || len(ask.Identity) == 0) {
 		return nil, oauth.Errorf(oauth.InvalidGrant, "nothing of what was granted is allowed any more")
 	}
 	return ask, nil
 }
 
-func allowedAt(c *registry.Client, u *registry.User, identifier string, scopes []string) registry.Target {
-	access, ok := c.AccessTo(identifier)
+func allowedAt(c *registry.Client, u *registry.User, granted store.Target) registry.Target {
+	access, ok := c.AccessTo(granted.Resource)
 	if !ok {
 		return registry.Target{}
 	}
 	t := registry.Target{Resource: access.Resource}
-	for _, name := range scopes {
+	for _, name := range granted.Scopes {
 		if s, ok := access.Scope(name); ok && s.PermittedTo(u) {
 			t.Scopes = append(t.Scopes, s)
 		}
@@ -49,14 +50,14 @@ func chooseTarget(requested []string, code *token.Code, ask *registry.Ask) (*reg
 	switch {
 	case len(requested) > 1:
 		return nil, oauth.Errorf(oauth.InvalidTarget, "a token is for one resource: name one")
-	case len(requested) == 1 && !slices.Contains(code.Resources, requested[0]):
-		return nil, oauth.Errorf(oauth.InvalidTarget, "the resource is not one that the code was issued for")
-	case len(requested) == 0 && len(code.Resources) > 1:
+	case len(requested) == 0 && len(code.Targets) > 1:
 		return nil, oauth.Errorf(oauth.InvalidTarget, "the code was issued for several resources: name one with the resource parameter")
-	case len(code.Resources) == 0:
+	case len(requested) == 1 && !slices.ContainsFunc(code.Targets, func(t store.Target) bool { return t.Resource == requested[0] }):
+		return nil, oauth.Errorf(oauth.InvalidTarget, "the resource is not one that the code was issued for")
+	case len(code.Targets) == 0:
 		return nil, nil
 	}
-	wanted := code.Resources[0]
+	wanted := code.Targets[0].Resource
 	if len(requested) == 1 {
 		wanted = requested[0]
 	}

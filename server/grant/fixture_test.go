@@ -18,6 +18,7 @@ import (
 	"github.com/latchkey-io/latchkey/server/oauth"
 	"github.com/latchkey-io/latchkey/server/registry"
 	"github.com/latchkey-io/latchkey/server/registry/registrytest"
+	"github.com/latchkey-io/latchkey/server/store"
 	"github.com/latchkey-io/latchkey/server/store/memory"
 	"github.com/latchkey-io/latchkey/server/token"
 )
@@ -55,7 +56,7 @@ func (f *fixture) code() *token.Code {
 		ID: token.NewID(), ClientID: registrytest.PrintShop, ClientUID: registrytest.PrintShopUID,
 		RedirectURI: registrytest.PrintShopRedirect, Challenge: challenge(verifier),
 		User: registrytest.Alice, UserUID: registrytest.AliceUID, SessionID: "sid-1", CredentialVersion: "1", AuthTime: f.now.Add(-time.Minute),
-		Scopes: []string{registrytest.PhotosRead, registrytest.PhotosWrite}, Resources: []string{registrytest.Photos},
+		Targets: []store.Target{at(registrytest.Photos, registrytest.PhotosRead, registrytest.PhotosWrite)},
 	}
 }
 
@@ -187,4 +188,9 @@ func (b *syncBuffer) String() string {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return b.buf.String()
+}
+
+// at is what was granted at a resource server.
+func at(resource string, scopes ...string) store.Target {
+	return store.Target{Resource: resource, Scopes: scopes}
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/latchkey-io/latchkey/server/oauth"
 	"github.com/latchkey-io/latchkey/server/registry"
 	"github.com/latchkey-io/latchkey/server/registry/registrytest"
+	"github.com/latchkey-io/latchkey/server/store"
 	"github.com/latchkey-io/latchkey/server/token"
 )
 
@@ -39,7 +40,7 @@ func TestRedeem(t *testing.T) {
 	g := a.Grant
 	if g.ID != code.ID || g.ClientUID != registrytest.PrintShopUID || g.UserUID != registrytest.AliceUID || g.SessionID != "sid-1" ||
 		!g.AuthTime.Equal(code.AuthTime.Truncate(time.Second)) || !reflect.DeepEqual(g.Scopes, code.Scopes) ||
-		!reflect.DeepEqual(g.Resources, code.Resources) || !g.ExpiresAt.Equal(f.now.Truncate(time.Second).Add(10*time.Minute)) || g.Attempt == "" {
+		!reflect.DeepEqual(g.Targets, code.Targets) || !g.ExpiresAt.Equal(f.now.Truncate(time.Second).Add(10*time.Minute)) || g.Attempt == "" {
 		t.Errorf("grant %+v", g)
 	}
 	if log := f.log.String(); !strings.Contains(log, `"event":"token_issued"`) || !strings.Contains(log, `"grant":"`+code.ID+`"`) ||
@@ -54,7 +55,8 @@ func TestRedeemWithOpenID(t *testing.T) {
 	c.Lifetimes.IDToken = time.Hour
 	f.iss.Config = &c
 	code := f.code()
-	code.Scopes = []string{oauth.ScopeOpenID, oauth.ScopeProfile, registrytest.PhotosRead}
+	code.Scopes = []string{oauth.ScopeOpenID, oauth.ScopeProfile}
+	code.Targets = []store.Target{at(registrytest.Photos, registrytest.PhotosRead)}
 	code.Nonce = "n-1"
 	got := wantIssued(t, f.redeem(form(f.seal(t, code))))
 	if got.Scope != "openid profile photos.read" {
@@ -87,7 +89,7 @@ func TestRedeemWithOpenID(t *testing.T) {
 func TestRedeemIdentityOnly(t *testing.T) {
 	f := newFixture(t)
 	code := f.code()
-	code.Scopes, code.Resources = []string{oauth.ScopeOpenID}, nil
+	code.Scopes, code.Targets = []string{oauth.ScopeOpenID}, nil
 	got := wantIssued(t, f.redeem(form(f.seal(t, code))))
 	if aud := claims(t, got.AccessToken)["aud"]; !reflect.DeepEqual(aud, []any{f.iss.URL}) {
 		t.Errorf("aud %v, want the issuer alone", aud)
@@ -126,11 +128,17 @@ func TestResource(t *testing.T) {
 		{"the issuer", []string{registrytest.Photos}, []string{f.iss.URL}, "", oauth.InvalidTarget},
 		{"unknown", []string{registrytest.Photos}, []string{"https://nowhere.svc"}, "", oauth.InvalidTarget},
 	}
+	both := map[string]store.Target{
+		registrytest.Photos: at(registrytest.Photos, registrytest.PhotosRead, registrytest.PhotosWrite),
+		registrytest.Orders: at(registrytest.Orders, registrytest.OrdersRead),
+	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
 			code := f.code()
-			code.Resources = test.resources
-			code.Scopes = []string{registrytest.PhotosRead, registrytest.PhotosWrite, registrytest.OrdersRead}
+			code.Targets = code.Targets[:0]
+			for _, resource := range test.resources {
+				code.Targets = append(code.Targets, both[resource])
+			}
 			req := form(f.seal(t, code))
 			req["resource"] = test.requested
 			w := f.redeem(req)

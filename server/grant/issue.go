@@ -112,8 +112,10 @@ func (i *issue) grant() *store.Grant {
 		UserUID:             i.code.UserUID,
 		SessionID:           i.code.SessionID,
 		AuthTime:            i.code.AuthTime,
-		Scopes:              i.ask.Scopes(),
-		Resources:           i.ask.Resources(),
+		Scopes:              i.ask.Identity,
+		Targets:             token.Targets(i.ask),
+		UserinfoClaims:      i.ask.UserinfoClaims,
+		IDTokenClaims:       i.ask.IDTokenClaims,
 		ExpiresAt:           i.access.ExpiresAt,
 		Attempt:             token.NewID(),
 	}

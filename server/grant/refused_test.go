@@ -103,19 +103,18 @@ func TestRefused(t *testing.T) {
 			f.withClient(t, registrytest.PrintShop, func(c *registry.Client) { c.Access = []registry.Access{{Resource: c.Access[0].Resource}} })
 		}},
 		"group left since": {
-			code:  func(c *token.Code) { c.Scopes = []string{registrytest.PhotosWrite} },
+			code:  func(c *token.Code) { c.Targets = []store.Target{at(registrytest.Photos, registrytest.PhotosWrite)} },
 			world: func(t *testing.T, f *fixture) { f.withAlice(t, func(u *registry.User) { u.Groups = nil }) },
 		},
 		"identity scopes withdrawn since": {
-			code: func(c *token.Code) { c.Scopes, c.Resources = []string{oauth.ScopeOpenID}, nil },
+			code: func(c *token.Code) { c.Scopes, c.Targets = []string{oauth.ScopeOpenID}, nil },
 			world: func(t *testing.T, f *fixture) {
 				f.withClient(t, registrytest.PrintShop, func(c *registry.Client) { c.Scopes = nil })
 			},
 		},
 		"access to the resource named withdrawn since": {
 			code: func(c *token.Code) {
-				c.Scopes = append(c.Scopes, registrytest.OrdersRead)
-				c.Resources = append(c.Resources, registrytest.Orders)
+				c.Targets = append(c.Targets, at(registrytest.Orders, registrytest.OrdersRead))
 			},
 			form: set("resource", registrytest.Orders),
 			world: func(t *testing.T, f *fixture) {
@@ -165,8 +164,8 @@ func TestNarrowed(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(a.Grant.Scopes) != 1 || a.Grant.Scopes[0] != registrytest.PhotosRead {
-		t.Errorf("the grant has %v", a.Grant.Scopes)
+	if len(a.Grant.Targets) != 1 || len(a.Grant.Targets[0].Scopes) != 1 || a.Grant.Targets[0].Scopes[0] != registrytest.PhotosRead {
+		t.Errorf("the grant has %v", a.Grant.Targets)
 	}
 }
 

@@ -3,6 +3,7 @@ package keys
 import (
 	"crypto"
 	"crypto/ecdsa"
+	"crypto/ed25519"
 	"crypto/rsa"
 	"crypto/sha256"
 	"encoding/base64"
@@ -37,6 +38,8 @@ func newJWK(public crypto.PublicKey) (jwk, error) {
 		return jwk{Kty: "EC", Crv: k.Curve.Params().Name, X: enc(point[1 : 1+half]), Y: enc(point[1+half:])}, nil
 	case *rsa.PublicKey:
 		return jwk{Kty: "RSA", N: enc(k.N.Bytes()), E: enc(big.NewInt(int64(k.E)).Bytes())}, nil
+	case ed25519.PublicKey: // RFC 8037 section 2
+		return jwk{Kty: "OKP", Crv: "Ed25519", X: enc(k)}, nil
 	}
 	return jwk{}, fmt.Errorf("keys: no JWK for a key of type %T", public)
 }

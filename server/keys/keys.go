@@ -10,6 +10,7 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/binary"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"time"
@@ -22,7 +23,13 @@ type Algorithm string
 const (
 	ES256 Algorithm = "ES256"
 	RS256 Algorithm = "RS256"
+	PS256 Algorithm = "PS256"
+	// EdDSA is with Ed25519 (RFC 8037 section 3.1).
+	EdDSA Algorithm = "EdDSA"
 )
+
+// Algorithms are all of them, in the order of preference.
+func Algorithms() []Algorithm { return []Algorithm{ES256, RS256, EdDSA, PS256} }
 
 // ErrNoSigner is returned when no key of the algorithm is active.
 var ErrNoSigner = errors.New("keys: no active signing key")
@@ -58,6 +65,7 @@ type Set struct {
 	signing []*SigningKey
 	sealing []*SealingKey
 	digest  []byte
+	refresh []byte
 	salt    []byte
 	byKID   map[string]*SigningKey
 	jwks    []byte
@@ -65,9 +73,9 @@ type Set struct {
 
 // NewSet makes the Set of the material.
 func NewSet(m *Material) (*Set, error) {
-	s := &Set{signing: m.Signing, sealing: m.Sealing, digest: m.Digest, salt: m.Salt, byKID: map[string]*SigningKey{}}
-	if len(m.Digest) != secretLength || len(m.Salt) != secretLength {
-		return nil, fmt.Errorf("keys: the digest key and the salt must have %d bytes", secretLength)
+	s := &Set{signing: m.Signing, sealing: m.Sealing, digest: m.Digest, refresh: m.Refresh, salt: m.Salt, byKID: map[string]*SigningKey{}}
+	if len(m.Digest) != secretLength || len(m.Refresh) != secretLength || len(m.Salt) != secretLength {
+		return nil, fmt.Errorf("keys: the digest key, the refresh key and the salt must have %d bytes", secretLength)
 	}
 	for _, k := range m.Signing {
 		if s.byKID[k.KID] != nil {
@@ -135,6 +143,35 @@ func (s *Set) Subject(provider, subject string) string {
 	writeField(mac, provider)
 	writeField(mac, subject)
 	return base64.RawURLEncoding.EncodeToString(mac.Sum(nil))
+}
+
+// PairwiseSubject is the `sub` that the clients of one sector know a user by (OpenID Connect Core section 8.1): a keyed hash of
+// the user's own subject, so that clients of different sectors can't tell that they know the same user.
+func (s *Set) PairwiseSubject(sector, subject string) string {
+	mac := hmac.New(sha256.New, s.salt)
+	writeField(mac, "pairwise")
+	writeField(mac, sector)
+	writeField(mac, subject)
+	return base64.RawURLEncoding.EncodeToString(mac.Sum(nil))
+}
+
+// RefreshSecret is what makes a refresh token of the grant and generation unguessable. It is computed again when the token is
+// presented, so that nothing secret is stored and a response that was lost can be given again.
+func (s *Set) RefreshSecret(grantID string, generation int64) []byte {
+	mac := hmac.New(sha256.New, s.refresh)
+	writeField(mac, "refresh token")
+	writeField(mac, grantID)
+	mac.Write(binary.BigEndian.AppendUint64(nil, uint64(generation)))
+	return mac.Sum(nil)
+}
+
+// UserCodeID names the device authorization that a user code stands for (RFC 8628 section 3.2): a keyed hash, so that nobody
+// who can read the name can tell the code. It has 32 hexadecimal digits.
+func (s *Set) UserCodeID(userCode string) string {
+	mac := hmac.New(sha256.New, s.refresh)
+	writeField(mac, "user code")
+	writeField(mac, userCode)
+	return hex.EncodeToString(mac.Sum(nil)[:16])
 }
 
 // writeField writes a string with its length before it, so that no two lists of fields give the same bytes.

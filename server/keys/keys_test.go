@@ -62,15 +62,15 @@ func TestThumbprintOfUnknownKey(t *testing.T) {
 
 // TestJWKS: RFC 7517: public halves only, each with kid, alg and use.
 func TestJWKS(t *testing.T) {
-	m, _ := rotate(t, nil, schedule(ES256, RS256), testNow())
+	m, _ := rotate(t, nil, schedule(Algorithms()...), testNow())
 	s := newSet(t, m)
 	var got struct{ Keys []map[string]string }
 	if err := json.Unmarshal(s.JWKS(), &got); err != nil {
 		t.Fatal(err)
 	}
-	members := map[string][]string{"EC": {"alg", "crv", "kid", "kty", "use", "x", "y"}, "RSA": {"alg", "e", "kid", "kty", "n", "use"}}
-	if len(got.Keys) != 2 {
-		t.Fatalf("%d keys, want 2", len(got.Keys))
+	members := map[string][]string{"EC": {"alg", "crv", "kid", "kty", "use", "x", "y"}, "RSA": {"alg", "e", "kid", "kty", "n", "use"}, "OKP": {"alg", "crv", "kid", "kty", "use", "x"}}
+	if len(got.Keys) != len(Algorithms()) {
+		t.Fatalf("%d keys, want %d", len(got.Keys), len(Algorithms()))
 	}
 	for i, k := range got.Keys {
 		if k["kid"] != m.Signing[i].KID || k["alg"] != string(m.Signing[i].Algorithm) || k["use"] != "sig" {
@@ -86,7 +86,7 @@ func TestJWKS(t *testing.T) {
 			t.Errorf("key %d tells more than it should: %v", i, k)
 		}
 	}
-	if got := string(newSet(t, &Material{Digest: m.Digest, Salt: m.Salt}).JWKS()); got != `{"keys":[]}` {
+	if got := string(newSet(t, &Material{Digest: m.Digest, Refresh: m.Refresh, Salt: m.Salt}).JWKS()); got != `{"keys":[]}` {
 		t.Errorf("without keys: %s", got)
 	}
 }

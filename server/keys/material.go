@@ -3,6 +3,7 @@ package keys
 import (
 	"crypto"
 	"crypto/ecdsa"
+	"crypto/ed25519"
 	"crypto/elliptic"
 	"crypto/rand"
 	"crypto/rsa"
@@ -23,8 +24,8 @@ const (
 type Material struct {
 	Signing []*SigningKey
 	Sealing []*SealingKey
-	// Digest is the key of ClientDigest and Salt that of Subject. Neither rotates.
-	Digest, Salt []byte
+	// Digest is the key of ClientDigest, Refresh that of RefreshSecret, and Salt that of Subject. None of them rotates.
+	Digest, Refresh, Salt []byte
 }
 
 // stored is the JSON form of Material.
@@ -33,6 +34,7 @@ type stored struct {
 	Signing []storedSigning `json:"signing"`
 	Sealing []storedSealing `json:"sealing"`
 	Digest  []byte          `json:"digestKey"`
+	Refresh []byte          `json:"refreshKey"`
 	Salt    []byte          `json:"subjectSalt"`
 }
 
@@ -53,7 +55,7 @@ type storedSealing struct {
 
 // Marshal writes the stored form.
 func (m *Material) Marshal() ([]byte, error) {
-	s := stored{Version: 1, Digest: m.Digest, Salt: m.Salt}
+	s := stored{Version: 1, Digest: m.Digest, Refresh: m.Refresh, Salt: m.Salt}
 	for _, k := range m.Signing {
 		der, err := x509.MarshalPKCS8PrivateKey(k.Private)
 		if err != nil {
@@ -74,7 +76,7 @@ func Unmarshal(data []byte) (*Material, error) {
 	if err := json.Unmarshal(data, &s); err != nil || s.Version != 1 {
 		return nil, errors.New("keys: the stored keys are not of a known form")
 	}
-	m := &Material{Digest: s.Digest, Salt: s.Salt}
+	m := &Material{Digest: s.Digest, Refresh: s.Refresh, Salt: s.Salt}
 	for _, k := range s.Signing {
 		private, err := parsePrivate(k)
 		if err != nil {
@@ -103,7 +105,11 @@ func parsePrivate(k storedSigning) (crypto.Signer, error) {
 			return private, nil
 		}
 	case *rsa.PrivateKey:
-		if k.Algorithm == RS256 {
+		if k.Algorithm == RS256 || k.Algorithm == PS256 {
+			return private, nil
+		}
+	case ed25519.PrivateKey:
+		if k.Algorithm == EdDSA {
 			return private, nil
 		}
 	}
@@ -119,8 +125,10 @@ func newSigningKey(alg Algorithm, activeAt time.Time) (*SigningKey, error) {
 	switch alg {
 	case ES256:
 		private, err = ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	case RS256:
+	case RS256, PS256:
 		private, err = rsa.GenerateKey(rand.Reader, rsaBits)
+	case EdDSA:
+		_, private, err = ed25519.GenerateKey(rand.Reader)
 	default:
 		err = fmt.Errorf("keys: unknown algorithm %q", alg)
 	}

@@ -53,10 +53,12 @@ func (m *Material) Rotate(s Schedule, now time.Time) (next *Material, again time
 	if m == nil {
 		m = &Material{}
 	}
-	next = &Material{Digest: m.Digest, Salt: m.Salt}
+	next = &Material{Digest: m.Digest, Refresh: m.Refresh, Salt: m.Salt}
 	changed := false
-	if next.Digest == nil || next.Salt == nil {
-		next.Digest, next.Salt, changed = newSecret(), newSecret(), true
+	for _, secret := range []*[]byte{&next.Digest, &next.Refresh, &next.Salt} {
+		if *secret == nil {
+			*secret, changed = newSecret(), true
+		}
 	}
 	if next.Signing, err = rotateSigning(m.Signing, s.forSigning(), now, &changed); err != nil {
 		return nil, time.Time{}, err

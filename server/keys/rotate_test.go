@@ -164,8 +164,9 @@ func TestUnmarshalRefuses(t *testing.T) {
 		"another version":   strings.Replace(good, `"version":1`, `"version":2`, 1),
 		"no PEM":            strings.Replace(good, "BEGIN PRIVATE KEY", "BEGIN PRIVATE", 1),
 		"no PKCS #8":        strings.Replace(good, `-----BEGIN PRIVATE KEY-----\nM`, `-----BEGIN PRIVATE KEY-----\nN`, 1),
+		"a curve's for RSA": strings.Replace(good, `"algorithm":"ES256"`, `"algorithm":"EdDSA"`, 1),
 		"another algorithm": strings.Replace(good, `"algorithm":"ES256"`, `"algorithm":"RS256"`, 1),
-		"unknown algorithm": strings.Replace(good, `"algorithm":"RS256"`, `"algorithm":"PS256"`, 1),
+		"unknown algorithm": strings.Replace(good, `"algorithm":"RS256"`, `"algorithm":"HS256"`, 1),
 	} {
 		if bad == good {
 			t.Fatalf("%s: nothing was changed", name)

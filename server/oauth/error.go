@@ -30,6 +30,12 @@ const (
 	ConsentRequired         Code = "consent_required"          // OpenID Connect Core section 3.1.2.6
 	RequestNotSupported     Code = "request_not_supported"     // OpenID Connect Core section 3.1.2.6
 	RequestURINotSupported  Code = "request_uri_not_supported" // OpenID Connect Core section 3.1.2.6
+	AuthorizationPending    Code = "authorization_pending"     // RFC 8628 section 3.5
+	SlowDown                Code = "slow_down"                 // RFC 8628 section 3.5
+	ExpiredToken            Code = "expired_token"             // RFC 8628 section 3.5
+	UnsupportedTokenType    Code = "unsupported_token_type"    // RFC 7009 section 2.2.1
+	// UnmetAuthenticationRequirements: an essential acr can't be had (OpenID Connect Core Unmet Authentication Requirements).
+	UnmetAuthenticationRequirements Code = "unmet_authentication_requirements"
 
 	// The following never leave in a redirect or a JSON body of an OAuth endpoint; they name the failures of pages and of
 	// HTTP itself.

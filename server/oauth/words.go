@@ -8,26 +8,52 @@ const (
 	ScopeProfile = "profile"
 	ScopeEmail   = "email"
 	ScopeGroups  = "groups"
+	ScopeAddress = "address"
+	ScopePhone   = "phone"
+	// ScopeOfflineAccess asks for a refresh token (OpenID Connect Core section 11).
+	ScopeOfflineAccess = "offline_access"
 	// ScopeKubernetes is the one scope of the built-in resource that stands for kube-apiserver.
 	ScopeKubernetes = "kubernetes"
 )
 
-// Response types, grant types, token types and methods (RFC 6749, RFC 7636).
+// Response types and modes (RFC 6749, OAuth 2.0 Form Post Response Mode).
 const (
-	ResponseTypeCode       = "code"
+	ResponseTypeCode     = "code"
+	ResponseModeQuery    = "query"
+	ResponseModeFormPost = "form_post"
+)
+
+// Grant types (RFC 6749, RFC 8628 section 3.4).
+const (
 	GrantAuthorizationCode = "authorization_code"
-	ChallengeMethodS256    = "S256"
-	TokenTypeBearer        = "Bearer"
-	AuthMethodNone         = "none"
-	AuthMethodSecretBasic  = "client_secret_basic"
-	AuthMethodSecretPost   = "client_secret_post"
+	GrantRefreshToken      = "refresh_token"
+	GrantClientCredentials = "client_credentials"
+	GrantDeviceCode        = "urn:ietf:params:oauth:grant-type:device_code"
+)
+
+// Methods of client authentication (OpenID Connect Core section 9), and the type of an assertion (RFC 7523 section 2.2).
+const (
+	AuthMethodNone          = "none"
+	AuthMethodSecretBasic   = "client_secret_basic"
+	AuthMethodSecretPost    = "client_secret_post"
+	AuthMethodPrivateKeyJWT = "private_key_jwt"
+	AssertionTypeJWTBearer  = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
+)
+
+// Token types, and the one code challenge method (RFC 6749, RFC 7636).
+const (
+	ChallengeMethodS256 = "S256"
+	TokenTypeBearer     = "Bearer"
 )
 
 // Media types, and the types of JWTs (RFC 7519 section 5.1).
 const (
-	FormMediaType  = "application/x-www-form-urlencoded"
-	TypAccessToken = "at+jwt" // RFC 9068 section 2.1
-	TypJWT         = "JWT"
+	FormMediaType    = "application/x-www-form-urlencoded"
+	JWTMediaType     = "application/jwt"
+	TypJWT           = "JWT"
+	TypAccessToken   = "at+jwt"                  // RFC 9068 section 2.1
+	TypLogoutToken   = "logout+jwt"              // OpenID Connect Back-Channel Logout section 2.4
+	TypIntrospection = "token-introspection+jwt" // RFC 9701 section 4
 )
 
 // Prompt values (OpenID Connect Core section 3.1.2.1).

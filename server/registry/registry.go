@@ -91,6 +91,11 @@ type Config struct {
 // Lifetimes are an issuer's lifetimes.
 type Lifetimes struct {
 	AuthorizationCode, AccessToken, IDToken, Session time.Duration
+	// RefreshToken is how long a grant can be refreshed at all, RefreshTokenIdle how long it can be left alone. Neither exceeds
+	// what the grant's other lifetimes need.
+	RefreshToken, RefreshTokenIdle time.Duration
+	// DeviceCode is how long a user may take to enter a user code (RFC 8628 section 3.2).
+	DeviceCode time.Duration
 }
 
 // Endpoint is the URL of an endpoint of the issuer; path starts with a slash.
@@ -148,10 +153,34 @@ type Client struct {
 	Scopes []string
 	// Access lists the resources it may ask for, with the scopes that their owners allow.
 	Access []Access
-	// Secrets are the digests of its secrets.
+	// Secrets are the digests of its secrets, empty for a client that has none.
 	Secrets []Secret
-	// IDTokenAlgorithm signs its ID tokens.
+	// Assertion is how it authenticates with assertions of its own (RFC 7523), nil when it doesn't.
+	Assertion *Assertion
+	// IDTokenAlgorithm signs its ID tokens and logout tokens.
 	IDTokenAlgorithm keys.Algorithm
+	// UserinfoAlgorithm signs userinfo responses; empty for JSON (OpenID Connect Core section 5.3.2).
+	UserinfoAlgorithm keys.Algorithm
+	// Sector is whose users' pairwise subjects the client sees, empty for public subjects (OpenID Connect Core section 8).
+	Sector string
+	// RotateRefreshTokens: every refresh gives a new refresh token. Always so for public clients.
+	RotateRefreshTokens bool
+	// ProofKeyOptional: the client may do without PKCE. Never so for public clients.
+	ProofKeyOptional bool
+	// PostLogoutRedirectURIs are where users may be sent after they signed out, compared exactly.
+	PostLogoutRedirectURIs []RedirectURI
+	// BackChannelLogoutURI is told when a user signs out; empty for a client that does not care.
+	BackChannelLogoutURI string
+}
+
+// Assertion is what a client's assertions are verified with (RFC 7523, OpenID Connect Core section 9).
+type Assertion struct {
+	// Keys are its public keys, empty when they are at JWKSURI.
+	Keys *keys.PublicSet
+	// JWKSURI is where its keys are fetched, empty when they are declared.
+	JWKSURI string
+	// TokenEndpointAudience: the URL of the token endpoint counts as audience beside the issuer identifier.
+	TokenEndpointAudience bool
 }
 
 // Access is a resource that a client may ask for.
@@ -208,6 +237,8 @@ type Resource struct {
 	Algorithm keys.Algorithm
 	// Kubernetes is true for kube-apiserver.
 	Kubernetes bool
+	// Introspectors are the client_ids that may introspect tokens for it (RFC 7662).
+	Introspectors []string
 }
 
 // Scope is one permission at a resource.
@@ -230,10 +261,39 @@ type User struct {
 	Subject            string
 	DisplayName, Email string
 	Groups             []string
+	// Profile is what else is declared of the user.
+	Profile Profile
 	// PasswordHash is an argon2id PHC string or a bcrypt hash; empty for a user who can't sign in.
 	PasswordHash string
 	// CredentialVersion changes with the password: sessions of an older one are over.
 	CredentialVersion string
+}
+
+// Profile are standard claims (OpenID Connect Core section 5.1), each empty where it isn't declared.
+type Profile struct {
+	GivenName, FamilyName, MiddleName, Nickname string
+	// ProfileURL, PictureURL and Website are URLs.
+	ProfileURL, PictureURL, Website string
+	// Gender, Birthdate (YYYY-MM-DD), Zoneinfo (an IANA time zone) and Locale (BCP 47) as the standard has them.
+	Gender, Birthdate, Zoneinfo, Locale string
+	// UpdatedAt is when any of it changed last.
+	UpdatedAt time.Time
+	// PhoneNumber is in E.164 form. It is verified: the platform's administrators declared it.
+	PhoneNumber string
+	Address     Address
+}
+
+// Address is the `address` claim (OpenID Connect Core section 5.1.1).
+type Address struct {
+	Formatted, StreetAddress, Locality, Region, PostalCode, Country string
+}
+
+// Subject is the `sub` by which the client knows the user: pairwise for a client that belongs to a sector.
+func (i *Issuer) Subject(c *Client, u *User) string {
+	if c.Sector == "" {
+		return u.Subject
+	}
+	return i.Keys.PairwiseSubject(c.Sector, u.Subject)
 }
 
 // RedirectURI is a registered redirect URI.

@@ -14,8 +14,11 @@ import (
 type Ask struct {
 	// Identity are the identity scopes, in the order of the request.
 	Identity []string
-	// Targets are the resource servers, each with at least one scope, in the order of the request.
+	// Targets are the resource servers, in the order of the request.
 	Targets []Target
+	// UserinfoClaims and IDTokenClaims are claims asked for by name (OpenID Connect Core section 5.5), beyond what the identity
+	// scopes bring, each belonging to a scope that the client declares.
+	UserinfoClaims, IDTokenClaims []string
 }
 
 // Target is a resource server with the scopes asked for there.
@@ -66,7 +69,8 @@ func Resolve(c *Client, scopes, resources []string) (*Ask, *oauth.Error) {
 
 func isIdentity(scope string) bool {
 	switch scope {
-	case oauth.ScopeOpenID, oauth.ScopeProfile, oauth.ScopeEmail, oauth.ScopeGroups:
+	case oauth.ScopeOpenID, oauth.ScopeProfile, oauth.ScopeEmail, oauth.ScopeAddress, oauth.ScopePhone, oauth.ScopeGroups,
+		oauth.ScopeOfflineAccess:
 		return true
 	}
 	return false
@@ -171,6 +175,11 @@ func (a *Ask) Resources() []string {
 		identifiers = append(identifiers, t.Resource.Identifier)
 	}
 	return identifiers
+}
+
+// Offline says whether a refresh token is asked for (OpenID Connect Core section 11). Without openid, no scope has to say so.
+func (a *Ask) Offline() bool {
+	return slices.Contains(a.Identity, oauth.ScopeOfflineAccess) || !a.OpenID()
 }
 
 // OpenID says whether an ID token is asked for (OpenID Connect Core section 3.1.2.1).

@@ -14,11 +14,29 @@ var ErrExists = errors.New("store: grant exists")
 // ErrNotFound is returned when there is no such grant: it never was, it was deleted, or it has expired and been swept.
 var ErrNotFound = errors.New("store: grant not found")
 
+// ErrConflict is returned by Rotate when the grant is not of the generation that was to be left: somebody else was there
+// before.
+var ErrConflict = errors.New("store: the grant is of another generation")
+
 // Reasons for a revocation.
 const (
 	// ReasonCodeReplayed: the authorization code was presented again.
 	ReasonCodeReplayed = "CodeReplayed"
+	// ReasonRefreshTokenReused: a refresh token was presented again after its successor was used, or too late.
+	ReasonRefreshTokenReused = "RefreshTokenReused"
+	// ReasonRevokedByClient: the client gave its token back (RFC 7009).
+	ReasonRevokedByClient = "RevokedByClient"
+	// ReasonSignedOut: the user signed out of the session at which the grant was made.
+	ReasonSignedOut = "SignedOut"
 )
+
+// Target is what was granted at one resource server.
+type Target struct {
+	// Resource is the identifier of the resource server.
+	Resource string `json:"r"`
+	// Scopes granted there; none for a token that says no more than whom it is for.
+	Scopes []string `json:"s,omitempty"`
+}
 
 // Grant is what a user granted a client. It is a value: a store hands out copies, or shared ones nobody changes.
 type Grant struct {
@@ -34,12 +52,22 @@ type Grant struct {
 	SessionID string
 	// AuthTime is when the user signed in.
 	AuthTime time.Time
-	// Scopes granted, identity scopes included.
+	// Scopes are the identity scopes that were granted.
 	Scopes []string
-	// Resources are the identifiers of the resource servers that were granted.
-	Resources []string
+	// Targets are what was granted at resource servers, each resource once.
+	Targets []Target
+	// UserinfoClaims are the claims that the client asked for one by one at the userinfo endpoint (OpenID Connect Core section
+	// 5.5), and IDTokenClaims those in the ID token, beyond what the scopes bring.
+	UserinfoClaims, IDTokenClaims []string
 	// ExpiresAt is when nothing issued under the grant is valid any more; it may be swept then. Whole seconds.
 	ExpiresAt time.Time
+	// RefreshUntil is when the grant can't be refreshed any more, whatever happens; zero for a grant without refresh tokens.
+	// Whole seconds.
+	RefreshUntil time.Time
+	// Generation is that of the refresh token in force: 1 when the grant is created with one, 0 for a grant without.
+	Generation int64
+	// RotatedAt is when that generation was made. Whole seconds.
+	RotatedAt time.Time
 	// Attempt is a random value that tells one attempt to redeem a code from another.
 	Attempt string
 	// RevokedAt is when the grant was revoked; zero while it is alive.
@@ -53,6 +81,23 @@ func (g *Grant) Alive(now time.Time) bool {
 	return g.RevokedAt.IsZero() && now.Before(g.ExpiresAt)
 }
 
+// Query says which grants to find: those of a user, at a client, or of a session. Members that are empty match everything;
+// UserUID or SessionID is needed.
+type Query struct {
+	AuthorizationServer, UserUID, ClientUID, SessionID string
+}
+
+// Matches says whether the grant is one of those.
+func (q Query) Matches(g *Grant) bool {
+	return g.AuthorizationServer == q.AuthorizationServer && (q.UserUID == "" || q.UserUID == g.UserUID) &&
+		(q.ClientUID == "" || q.ClientUID == g.ClientUID) && (q.SessionID == "" || q.SessionID == g.SessionID)
+}
+
+// Refreshable says whether the grant has a refresh token that is good at the time now, if it is not left alone for longer than idle.
+func (g *Grant) Refreshable(now time.Time, idle time.Duration) bool {
+	return g.RevokedAt.IsZero() && g.Generation > 0 && now.Before(g.RefreshUntil) && now.Before(g.RotatedAt.Add(idle))
+}
+
 // Grants keeps grants. Implementations are safe for concurrent use, and every method honours its context.
 type Grants interface {
 	// Create stores a grant under an id that was never used before; it is the gate that makes a code single-use. Of any
@@ -63,6 +108,15 @@ type Grants interface {
 	// Get returns the grant, also one that is revoked or expired, or ErrNotFound. A grant that another replica has just
 	// created is found. Any other error means that the answer is not known: it must never be taken for "no".
 	Get(ctx context.Context, id string) (*Grant, error)
+	// Rotate makes the grant's next generation: one compare-and-swap, which sets Generation to from+1, and RotatedAt and
+	// ExpiresAt as given, if and only if the grant is of the generation from and not revoked. It returns the grant as it is
+	// then. Of any number of concurrent calls, on any number of replicas, exactly one succeeds; the others get ErrConflict,
+	// with the grant as it is now, read live. A revoked grant is ErrConflict too; one that is gone ErrNotFound. When the
+	// outcome of the write is unknown, a live read decides; any other error means that it is not known.
+	Rotate(ctx context.Context, id string, from int64, rotatedAt, expiresAt time.Time) (*Grant, error)
+	// Find returns the grants that are not revoked and match the query, in no particular order; expired ones may be among
+	// them. One that another replica has just created may be missing. Any error means that the answer is not known.
+	Find(ctx context.Context, q Query) ([]*Grant, error)
 	// Revoke marks the grant as revoked, once: a second call keeps the first time and reason. ErrNotFound when it is gone.
 	Revoke(ctx context.Context, id, reason string, at time.Time) error
 }

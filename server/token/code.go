@@ -12,6 +12,7 @@ import (
 
 	"github.com/latchkey-io/latchkey/server/oauth"
 	"github.com/latchkey-io/latchkey/server/registry"
+	"github.com/latchkey-io/latchkey/server/store"
 )
 
 // codePurpose is the seal purpose of authorization codes: nothing sealed for another purpose opens as one.
@@ -28,23 +29,42 @@ type Code struct {
 	// RedirectURI as the request carried it, which it always did: a request without one is refused. The token request must
 	// repeat it (RFC 6749 section 4.1.3).
 	RedirectURI string `json:"uri"`
-	// Challenge is the S256 code challenge (RFC 7636 section 4.2), never empty.
-	Challenge string `json:"cc"`
+	// Challenge is the S256 code challenge (RFC 7636 section 4.2), empty only for a client that may do without.
+	Challenge string `json:"cc,omitempty"`
 	// User and UserUID name who signed in, SessionID the sid, AuthTime when, and CredentialVersion with what.
 	User              string    `json:"usr"`
 	UserUID           string    `json:"uuid"`
 	SessionID         string    `json:"sid"`
 	CredentialVersion string    `json:"ver"`
 	AuthTime          time.Time `json:"at"`
-	// Scopes are what the user approved, identity scopes included; Resources the identifiers of the resource servers they
-	// are for. registry.Resolve gives both a meaning.
-	Scopes    []string `json:"sc"`
-	Resources []string `json:"res,omitempty"`
+	// Scopes are the identity scopes that the user approved, Targets what was approved at resource servers.
+	Scopes  []string       `json:"sc,omitempty"`
+	Targets []store.Target `json:"tg,omitempty"`
+	// UserinfoClaims and IDTokenClaims are the claims asked for by name (OpenID Connect Core section 5.5), beyond what the
+	// scopes bring.
+	UserinfoClaims []string `json:"uc,omitempty"`
+	IDTokenClaims  []string `json:"ic,omitempty"`
+	// KeepUntil is until when the grant is kept at least, so that it is remembered what the user approved and, when the user
+	// signs out, whom to tell.
+	KeepUntil time.Time `json:"keep,omitzero"`
 	// Nonce is for the ID token (OpenID Connect Core section 3.1.2.1), empty when the request had none.
 	Nonce string `json:"non,omitempty"`
 	// IssuedAt and ExpiresAt are set by Seal.
 	IssuedAt  time.Time `json:"iat"`
 	ExpiresAt time.Time `json:"exp"`
+}
+
+// Targets is what of an Ask is stored: names alone, which are given a meaning again whenever they are used.
+func Targets(ask *registry.Ask) []store.Target {
+	var targets []store.Target
+	for _, t := range ask.Targets {
+		target := store.Target{Resource: t.Resource.Identifier}
+		for _, s := range t.Scopes {
+			target.Scopes = append(target.Scopes, s.Name)
+		}
+		targets = append(targets, target)
+	}
+	return targets
 }
 
 // ErrCodeTooLong is returned for a code that no token request could carry.
@@ -54,6 +74,7 @@ var ErrCodeTooLong = errors.New("token: the code is too long")
 // the client could not redeem it.
 func (c *Code) Seal(iss *registry.Issuer, now time.Time) (string, error) {
 	sealed := *c
+	sealed.KeepUntil = c.KeepUntil.UTC().Truncate(time.Second)
 	sealed.AuthTime = c.AuthTime.UTC().Truncate(time.Second)
 	sealed.IssuedAt = now.UTC().Truncate(time.Second)
 	sealed.ExpiresAt = sealed.IssuedAt.Add(iss.Lifetimes.AuthorizationCode)

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/latchkey-io/latchkey/server/registry/registrytest"
+	"github.com/latchkey-io/latchkey/server/store"
 	"github.com/latchkey-io/latchkey/server/token"
 )
 
@@ -15,7 +16,8 @@ func TestCodeKeepsWhatItWasMadeOf(t *testing.T) {
 	iss := registrytest.Issuer(t, "https://login.example", now)
 	code := token.Code{
 		ID: token.NewID(), ClientID: "c", ClientUID: "cu", RedirectURI: "https://c.example/cb?a=<b>&c", Challenge: "ch", User: "u", UserUID: "uu",
-		SessionID: "s", CredentialVersion: "v", AuthTime: now.Add(-time.Hour), Scopes: []string{"a", "b"}, Resources: []string{"r"}, Nonce: "n",
+		SessionID: "s", CredentialVersion: "v", AuthTime: now.Add(-time.Hour), Scopes: []string{"a", "b"}, Targets: []store.Target{{Resource: "r", Scopes: []string{"c"}}},
+		UserinfoClaims: []string{"email"}, IDTokenClaims: []string{"name"}, KeepUntil: now.Add(time.Hour), Nonce: "n",
 	}
 	sealed, err := code.Seal(iss, now)
 	if err != nil {
@@ -31,6 +33,7 @@ func TestCodeKeepsWhatItWasMadeOf(t *testing.T) {
 	want := code
 	want.IssuedAt = now.Truncate(time.Second)
 	want.ExpiresAt = want.IssuedAt.Add(time.Minute)
+	want.KeepUntil = code.KeepUntil.Truncate(time.Second)
 	want.AuthTime = code.AuthTime.Truncate(time.Second)
 	if !reflect.DeepEqual(*got, want) {
 		t.Errorf("got  %+v\nwant %+v", *got, want)

@@ -30,10 +30,21 @@ func newEntry(o *v1alpha1.OAuthGrant) *entry {
 		SessionID:           o.Spec.SessionID,
 		AuthTime:            o.Spec.AuthTime.Time,
 		Scopes:              o.Spec.Scopes,
-		Resources:           o.Spec.Resources,
-		ExpiresAt:           o.Spec.ExpiresAt.Time,
+		UserinfoClaims:      o.Spec.UserinfoClaims,
+		IDTokenClaims:       o.Spec.IDTokenClaims,
+		ExpiresAt:           o.Expiry().Time,
 		Attempt:             o.Spec.Attempt,
 		RevokedReason:       o.Status.RevokedReason,
+	}
+	for _, r := range o.Spec.Resources {
+		g.Targets = append(g.Targets, store.Target{Resource: r.Identifier, Scopes: r.Scopes})
+	}
+	if o.Spec.RefreshUntil != nil {
+		g.RefreshUntil = o.Spec.RefreshUntil.Time
+		g.Generation, g.RotatedAt = max(o.Status.Generation, 1), o.CreationTimestamp.Time
+		if o.Status.RotatedAt != nil {
+			g.RotatedAt = o.Status.RotatedAt.Time
+		}
 	}
 	if o.Status.RevokedAt != nil {
 		g.RevokedAt = o.Status.RevokedAt.Time
@@ -44,7 +55,7 @@ func newEntry(o *v1alpha1.OAuthGrant) *entry {
 // newObject is the object for a grant. It shares nothing with it: the API server's answer is read into the same object, and
 // kept. Nothing of it stands in labels: a client_id may be longer than their values.
 func newObject(namespace string, g *store.Grant) *v1alpha1.OAuthGrant {
-	return &v1alpha1.OAuthGrant{
+	o := &v1alpha1.OAuthGrant{
 		ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: g.ID},
 		Spec: v1alpha1.OAuthGrantSpec{
 			AuthorizationServerName: g.AuthorizationServer,
@@ -54,11 +65,20 @@ func newObject(namespace string, g *store.Grant) *v1alpha1.OAuthGrant {
 			SessionID:               g.SessionID,
 			AuthTime:                metav1.NewTime(g.AuthTime),
 			Scopes:                  slices.Clone(g.Scopes),
-			Resources:               slices.Clone(g.Resources),
+			UserinfoClaims:          slices.Clone(g.UserinfoClaims),
+			IDTokenClaims:           slices.Clone(g.IDTokenClaims),
 			ExpiresAt:               metav1.NewTime(g.ExpiresAt),
 			Attempt:                 g.Attempt,
 		},
 	}
+	for _, t := range g.Targets {
+		o.Spec.Resources = append(o.Spec.Resources, v1alpha1.GrantResource{Identifier: t.Resource, Scopes: slices.Clone(t.Scopes)})
+	}
+	if !g.RefreshUntil.IsZero() {
+		until := metav1.NewTime(g.RefreshUntil)
+		o.Spec.RefreshUntil = &until
+	}
+	return o
 }
 
 // validID says whether the id can be the name of an object made here: 63 lower-case letters and digits at most.

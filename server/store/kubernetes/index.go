@@ -10,6 +10,7 @@ import (
 	"k8s.io/apimachinery/pkg/util/resourceversion"
 
 	"github.com/latchkey-io/latchkey/api/v1alpha1"
+	"github.com/latchkey-io/latchkey/server/store"
 )
 
 // index is what the watch told of the grants. It is the cache.ReflectorStore of the Store: an object is converted once, when
@@ -37,6 +38,18 @@ func (x *index) get(id string) *entry {
 		return e.(*entry)
 	}
 	return nil
+}
+
+// find returns the grants that match and are not revoked.
+func (x *index) find(q store.Query) []*store.Grant {
+	var found []*store.Grant
+	x.entries.Range(func(_, e any) bool {
+		if g := e.(*entry).grant; g.RevokedAt.IsZero() && q.Matches(g) {
+			found = append(found, g)
+		}
+		return true
+	})
+	return found
 }
 
 // buried says whether the id was deleted a short while ago.

@@ -153,6 +153,29 @@ func (s *Store) Get(ctx context.Context, id string) (*store.Grant, error) {
 	return e.grant, nil
 }
 
+// Find implements store.Grants: from memory, or live while the watch is not alive.
+func (s *Store) Find(ctx context.Context, q store.Query) ([]*store.Grant, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	if s.index.current() {
+		return s.index.find(q), nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	defer cancel()
+	list := &v1alpha1.OAuthGrantList{}
+	if err := s.client.List(ctx, list, client.InNamespace(s.namespace)); err != nil {
+		return nil, fmt.Errorf("store/kubernetes: list grants: %w", err)
+	}
+	var found []*store.Grant
+	for i := range list.Items {
+		if g := newEntry(&list.Items[i]).grant; g.RevokedAt.IsZero() && q.Matches(g) {
+			found = append(found, g)
+		}
+	}
+	return found, nil
+}
+
 // read asks the API server. What it answers is not kept: the watch brings it, and only the watch takes it away again.
 func (s *Store) read(ctx context.Context, id string) (*entry, error) {
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)

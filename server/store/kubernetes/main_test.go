@@ -131,7 +131,7 @@ func newGrant(t testing.TB) *store.Grant {
 	return &store.Grant{
 		ID: newID(t), AuthorizationServer: "default", ClientID: "demo.print-shop", ClientUID: "client-uid",
 		User: "alice", UserUID: "user-uid", SessionID: "session", AuthTime: now,
-		Scopes: []string{"openid", "photos.read"}, Resources: []string{"https://photos.demo.svc"},
+		Scopes: []string{"openid"}, Targets: []store.Target{{Resource: "https://photos.demo.svc", Scopes: []string{"photos.read"}}},
 		ExpiresAt: now.Add(10 * time.Minute), Attempt: newID(t),
 	}
 }

@@ -19,6 +19,9 @@ import (
 // writeAttempts is how often a write is tried whose outcome is not known.
 const writeAttempts = 2
 
+// rotateAttempts is the same for a rotation.
+const rotateAttempts = 4
+
 // revokeAttempts is how often a revocation is tried when somebody else changes the grant, or the outcome is not known.
 const revokeAttempts = 4
 
@@ -121,8 +124,64 @@ func (s *Store) Revoke(ctx context.Context, id, reason string, at time.Time) err
 	return failure
 }
 
-// revocation is the merge patch of a revocation.
-type revocation struct {
+func (s *Store) patchRevoked(ctx context.Context, e *entry, reason string, at time.Time) (*v1alpha1.OAuthGrant, error) {
+	revokedAt := metav1.NewTime(at)
+	return s.patchStatus(ctx, e, v1alpha1.OAuthGrantStatus{RevokedAt: &revokedAt, RevokedReason: reason})
+}
+
+// Rotate implements store.Grants. The write is bound to the version in which the grant was seen to be of the generation: the
+// API server lets one of any number of replicas through. Whoever can't tell whether it was the one finds the next generation
+// there already, which is a conflict like any other.
+func (s *Store) Rotate(ctx context.Context, id string, from int64, rotatedAt, expiresAt time.Time) (*store.Grant, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	e := s.index.get(id)
+	if !validID(id) || (e == nil && s.index.buried(id)) {
+		return nil, store.ErrNotFound
+	}
+	live := false
+	var failure error
+	for range rotateAttempts {
+		if e == nil {
+			var err error
+			if e, err = s.read(ctx, id); err != nil {
+				return nil, err
+			}
+			live = true
+		}
+		if e.grant.Generation != from || !e.grant.RevokedAt.IsZero() {
+			if live {
+				return e.grant, store.ErrConflict
+			}
+			e = nil // what is in memory may be old
+			continue
+		}
+		object, err := s.patchRotated(ctx, e, rotatedAt, expiresAt)
+		switch {
+		case err == nil:
+			next := newEntry(object)
+			s.index.put(next)
+			return next.grant, nil
+		case isAbsent(err):
+			return nil, store.ErrNotFound
+		}
+		failure = fmt.Errorf("store/kubernetes: rotate a grant: %w", err)
+		if ctx.Err() != nil || isRefused(err) && !apierrors.IsConflict(err) {
+			return nil, failure
+		}
+		e = nil
+	}
+	return nil, failure
+}
+
+func (s *Store) patchRotated(ctx context.Context, e *entry, rotatedAt, expiresAt time.Time) (*v1alpha1.OAuthGrant, error) {
+	at, until := metav1.NewTime(rotatedAt), metav1.NewTime(expiresAt)
+	return s.patchStatus(ctx, e, v1alpha1.OAuthGrantStatus{Generation: e.grant.Generation + 1, RotatedAt: &at, ExpiresAt: &until})
+}
+
+// statusPatch is a merge patch of the status, bound to one version of one object.
+type statusPatch struct {
 	Metadata struct {
 		UID             types.UID `json:"uid"`
 		ResourceVersion string    `json:"resourceVersion"`
@@ -130,11 +189,9 @@ type revocation struct {
 	Status v1alpha1.OAuthGrantStatus `json:"status"`
 }
 
-func (s *Store) patchRevoked(ctx context.Context, e *entry, reason string, at time.Time) (*v1alpha1.OAuthGrant, error) {
-	var patch revocation
+func (s *Store) patchStatus(ctx context.Context, e *entry, status v1alpha1.OAuthGrantStatus) (*v1alpha1.OAuthGrant, error) {
+	patch := statusPatch{Status: status}
 	patch.Metadata.UID, patch.Metadata.ResourceVersion = e.uid, e.version
-	revokedAt := metav1.NewTime(at)
-	patch.Status = v1alpha1.OAuthGrantStatus{RevokedAt: &revokedAt, RevokedReason: reason}
 	body, err := json.Marshal(patch)
 	if err != nil {
 		return nil, err

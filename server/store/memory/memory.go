@@ -106,6 +106,51 @@ func (s *Store) Revoke(ctx context.Context, id, reason string, at time.Time) err
 	return nil
 }
 
+// Rotate implements store.Grants.
+func (s *Store) Rotate(ctx context.Context, id string, from int64, rotatedAt, expiresAt time.Time) (*store.Grant, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	e := s.entries[id]
+	switch {
+	case e == nil || e.grant == nil:
+		return nil, store.ErrNotFound
+	case e.grant.Generation != from || !e.grant.RevokedAt.IsZero():
+		return e.grant, store.ErrConflict
+	}
+	next := *e.grant
+	next.Generation, next.RotatedAt, next.ExpiresAt = from+1, rotatedAt, expiresAt
+	e.grant = &next
+	s.keepUntil(e, expiresAt)
+	return e.grant, nil
+}
+
+// keepUntil puts off the sweep of an entry.
+func (s *Store) keepUntil(e *entry, at time.Time) {
+	if i := slices.Index(s.queue, e); i >= 0 && at.After(e.sweepAt) {
+		e.sweepAt = at
+		heap.Fix(&s.queue, i)
+	}
+}
+
+// Find implements store.Grants.
+func (s *Store) Find(ctx context.Context, q store.Query) ([]*store.Grant, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var found []*store.Grant
+	for _, e := range s.entries {
+		if e.grant != nil && e.grant.RevokedAt.IsZero() && q.Matches(e.grant) {
+			found = append(found, e.grant)
+		}
+	}
+	return found, nil
+}
+
 // Delete removes a grant; its id stays taken for as long as the grant would have been kept. ErrNotFound when there is none.
 func (s *Store) Delete(ctx context.Context, id string) error {
 	if err := ctx.Err(); err != nil {
@@ -130,7 +175,11 @@ func (s *Store) sweep(now time.Time) {
 
 func clone(g *store.Grant) *store.Grant {
 	c := *g
-	c.Scopes, c.Resources = slices.Clone(g.Scopes), slices.Clone(g.Resources)
+	c.Scopes, c.Targets = slices.Clone(g.Scopes), slices.Clone(g.Targets)
+	for i := range c.Targets {
+		c.Targets[i].Scopes = slices.Clone(c.Targets[i].Scopes)
+	}
+	c.UserinfoClaims, c.IDTokenClaims = slices.Clone(g.UserinfoClaims), slices.Clone(g.IDTokenClaims)
 	return &c
 }
 

@@ -64,10 +64,18 @@ func NewGrant() *store.Grant {
 		UserUID:             "0b6f3a52-2a35-4dc2-8d64-9a4b3f7f2b51",
 		SessionID:           newID(),
 		AuthTime:            now.Add(-3 * time.Minute),
-		Scopes:              []string{"openid", "orders.read", "orders.write"},
-		Resources:           []string{"https://orders.shop.svc", "https://stock.shop.svc:8443/v1"},
-		ExpiresAt:           now.Add(10 * time.Minute),
-		Attempt:             newID(),
+		Scopes:              []string{"openid", "offline_access"},
+		Targets: []store.Target{
+			{Resource: "https://orders.shop.svc", Scopes: []string{"orders.read", "orders.write"}},
+			{Resource: "https://stock.shop.svc:8443/v1"},
+		},
+		UserinfoClaims: []string{"email"},
+		IDTokenClaims:  []string{"name"},
+		RefreshUntil:   now.Add(time.Hour),
+		Generation:     1,
+		RotatedAt:      now,
+		ExpiresAt:      now.Add(10 * time.Minute),
+		Attempt:        newID(),
 	}
 }
 
@@ -107,19 +115,28 @@ func wantError(t *testing.T, what string, err, want error) {
 	}
 }
 
+// maxLag is how much later than in the grant a store may say that it was created: its own clock decides.
+const maxLag = 10 * time.Second
+
+func sameTarget(a, b store.Target) bool {
+	return a.Resource == b.Resource && slices.Equal(a.Scopes, b.Scopes)
+}
+
 // wantGrant compares all members, times to the second.
 func wantGrant(t *testing.T, got, want *store.Grant) {
 	t.Helper()
 	type flat struct {
 		id, as, clientID, clientUID, user, userUID, session, attempt, reason string
-		authTime, expiresAt, revokedAt                                       int64
+		authTime, expiresAt, revokedAt, refreshUntil, generation             int64
 	}
 	flatten := func(g *store.Grant) flat {
 		return flat{g.ID, g.AuthorizationServer, g.ClientID, g.ClientUID, g.User, g.UserUID, g.SessionID, g.Attempt, g.RevokedReason,
-			g.AuthTime.Unix(), g.ExpiresAt.Unix(), g.RevokedAt.Unix()}
+			g.AuthTime.Unix(), g.ExpiresAt.Unix(), g.RevokedAt.Unix(), g.RefreshUntil.Unix(), g.Generation}
 	}
 	if flatten(got) != flatten(want) || got.RevokedAt.IsZero() != want.RevokedAt.IsZero() ||
-		!slices.Equal(got.Scopes, want.Scopes) || !slices.Equal(got.Resources, want.Resources) {
+		!slices.Equal(got.Scopes, want.Scopes) || !slices.EqualFunc(got.Targets, want.Targets, sameTarget) ||
+		!slices.Equal(got.UserinfoClaims, want.UserinfoClaims) || !slices.Equal(got.IDTokenClaims, want.IDTokenClaims) ||
+		got.RotatedAt.Sub(want.RotatedAt).Abs() > maxLag {
 		t.Errorf("got grant %+v\nwant %+v", got, want)
 	}
 }

@@ -13,9 +13,11 @@ import (
 
 func testRoundTrip(t *testing.T, h Harness) {
 	for name, change := range map[string]func(*store.Grant){
-		"all members":       func(*store.Grant) {},
-		"no resources":      func(g *store.Grant) { g.Resources = nil; g.Scopes = []string{"openid"} },
-		"kubernetes":        func(g *store.Grant) { g.Scopes = []string{"kubernetes"}; g.Resources = []string{"https://k8s.svc"} },
+		"all members":  func(*store.Grant) {},
+		"no resources": func(g *store.Grant) { g.Targets = nil; g.Scopes = []string{"openid"} },
+		"kubernetes": func(g *store.Grant) {
+			g.Targets = []store.Target{{Resource: "https://k8s.svc", Scopes: []string{"kubernetes"}}}
+		},
 		"long name of user": func(g *store.Grant) { g.User = "a-name.of-a-user.that-is-quite-long.example" },
 	} {
 		g := NewGrant()
@@ -28,9 +30,10 @@ func testRoundTrip(t *testing.T, h Harness) {
 func testNoAliasing(t *testing.T, h Harness) {
 	g := NewGrant()
 	want := *g
-	want.Scopes, want.Resources = append([]string{}, g.Scopes...), append([]string{}, g.Resources...)
+	want.Scopes = append([]string{}, g.Scopes...)
+	want.Targets = []store.Target{{Resource: g.Targets[0].Resource, Scopes: append([]string{}, g.Targets[0].Scopes...)}, g.Targets[1]}
 	create(t, h.Grants, g)
-	g.Scopes[0], g.Resources[0], g.User = "changed", "changed", "changed"
+	g.Scopes[0], g.Targets[0].Resource, g.Targets[0].Scopes[0], g.User = "changed", "changed", "changed", "changed"
 	wantGrant(t, get(t, h.Grants, want.ID), &want)
 }
 
