@@ -33,26 +33,54 @@ func read(t *testing.T, path string) string {
 
 var (
 	// named matches a package in backquotes, or the name of a test, which belongs to the package before it.
+	testName = regexp.MustCompile(`\bTest[A-Z]\w+`)
 	named    = regexp.MustCompile("`((?:server|controllers|test|hack|api)[a-z0-9/]*)`|\\b(Test[A-Z]\\w+)")
 	declared = regexp.MustCompile(`(?m)^func (Test\w+)\(`)
 	link     = regexp.MustCompile(`\]\(([^)#:]+)\)`)
 )
 
-func TestEveryTestInSecurityExists(t *testing.T) {
-	dir, checked := root(t), 0
-	var tests []string
-	for _, match := range named.FindAllStringSubmatch(read(t, filepath.Join(dir, "docs", "security.md")), -1) {
-		if pkg := match[1]; pkg != "" {
-			tests = testsOf(t, filepath.Join(dir, pkg))
-			continue
+// pagesOfClaims are the pages whose tables end with the tests that hold what a row claims.
+func pagesOfClaims() []string { return []string{"security.md", "standards.md"} }
+
+func TestEveryTestThatIsNamedExists(t *testing.T) {
+	dir := root(t)
+	for _, page := range pagesOfClaims() {
+		var tests []string
+		for _, match := range named.FindAllStringSubmatch(read(t, filepath.Join(dir, "docs", page)), -1) {
+			if pkg := match[1]; pkg != "" {
+				tests = testsOf(t, filepath.Join(dir, pkg))
+				continue
+			}
+			if !slices.Contains(tests, match[2]) {
+				t.Errorf("%s: there is no %s", page, match[2])
+			}
 		}
-		if !slices.Contains(tests, match[2]) {
-			t.Errorf("there is no %s", match[2])
-		}
-		checked++
 	}
-	if checked == 0 {
-		t.Error("no test is named")
+}
+
+// A row of a table whose last column is headed `test` names one at least.
+func TestEveryRowNamesATest(t *testing.T) {
+	dir := root(t)
+	for _, page := range pagesOfClaims() {
+		checked, inTable := 0, false
+		for line := range strings.Lines(read(t, filepath.Join(dir, "docs", page))) {
+			cells := strings.Split(strings.Trim(strings.TrimSpace(line), "|"), "|")
+			last := strings.TrimSpace(cells[len(cells)-1])
+			switch {
+			case !strings.HasPrefix(line, "|"):
+				inTable = false
+			case last == "test":
+				inTable = true
+			case inTable && strings.Trim(last, "-") != "":
+				checked++
+				if !testName.MatchString(last) {
+					t.Errorf("%s: no test is named in %s", page, line)
+				}
+			}
+		}
+		if checked == 0 {
+			t.Errorf("%s: no row is checked", page)
+		}
 	}
 }
 
