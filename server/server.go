@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/latchkey-io/latchkey/server/authorize"
+	"github.com/latchkey-io/latchkey/server/clientauth"
 	"github.com/latchkey-io/latchkey/server/consent"
 	"github.com/latchkey-io/latchkey/server/discovery"
 	"github.com/latchkey-io/latchkey/server/grant"
@@ -106,11 +107,12 @@ func routes(c Config, pages *ui.Pages) map[string]route {
 		getPost  = []string{http.MethodGet, http.MethodPost}
 		verifier = &token.Verifier{Grants: c.Grants, Now: c.Now}
 		source   = sourceOf(c.TrustedProxies)
+		clients  = clientauth.New(clientauth.Config{})
 
 		authorization = authorize.New(authorize.Config{Pages: pages, Now: c.Now, Logger: c.Logger})
 		signIn        = login.New(login.Config{Pages: pages, Now: c.Now, Logger: c.Logger, Source: source})
 		approval      = consent.New(consent.Config{Pages: pages, Now: c.Now, Logger: c.Logger})
-		tokens        = &grant.Handler{Grants: c.Grants, Now: c.Now, Logger: c.Logger, Source: source}
+		tokens        = &grant.Handler{Grants: c.Grants, Clients: clients, Now: c.Now, Logger: c.Logger, Source: source}
 		claims        = &userinfo.Handler{Verifier: verifier}
 		documents     = discovery.New()
 	)

@@ -31,25 +31,45 @@ type credentials struct {
 	none bool
 }
 
+// Config is what an Authenticator needs.
+type Config struct{}
+
+// Authenticator authenticates clients. All endpoints of a server share one.
+type Authenticator struct{}
+
+// New makes an Authenticator.
+func New(Config) *Authenticator { return &Authenticator{} }
+
+// Caller is a client that has proven itself.
+type Caller struct {
+	Client *registry.Client
+	// Method is how: one of the oauth.AuthMethod constants.
+	Method string
+}
+
 // Authenticate returns the client that the request comes from. form is the request's body. An error is an *oauth.Error:
 // invalid_request where the request is ambiguous, otherwise invalid_client, with one and the same description for a client
 // that is not known and for a wrong secret, after the same work.
-func Authenticate(r *http.Request, form url.Values, iss *registry.Issuer, now time.Time) (*registry.Client, error) {
+func (a *Authenticator) Authenticate(r *http.Request, form url.Values, iss *registry.Issuer, now time.Time) (Caller, error) {
 	creds, err := read(r, form)
 	if err != nil {
-		return nil, err
+		return Caller{}, err
 	}
 	client, known := iss.Client(creds.clientID)
 	switch {
 	case creds.none && known && client.Public:
-		return client, nil
+		return Caller{client, oauth.AuthMethodNone}, nil
 	case creds.none:
-		return nil, errFailed()
+		return Caller{}, errFailed()
 	}
 	if !secretMatches(iss, client, creds.secret, now) || client.Public {
-		return nil, errFailed()
+		return Caller{}, errFailed()
 	}
-	return client, nil
+	method := oauth.AuthMethodSecretPost
+	if r.Header.Get("Authorization") != "" {
+		method = oauth.AuthMethodSecretBasic
+	}
+	return Caller{client, method}, nil
 }
 
 func errFailed() *oauth.Error {

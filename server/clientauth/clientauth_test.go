@@ -35,7 +35,8 @@ func encoded(joined string) string {
 func authenticate(iss *registry.Issuer, form url.Values, authorization ...string) (*registry.Client, error) {
 	r := httptest.NewRequest(http.MethodPost, "/token", nil)
 	r.Header["Authorization"] = authorization
-	return Authenticate(r, form, iss, testNow())
+	caller, err := New(Config{}).Authenticate(r, form, iss, testNow())
+	return caller.Client, err
 }
 
 func TestAuthenticate(t *testing.T) {
@@ -209,7 +210,7 @@ func TestSameWork(t *testing.T) {
 		r := httptest.NewRequest(http.MethodPost, "/token", nil)
 		r.Header.Set("Authorization", basic(clientID, "wrong-secret"))
 		return testing.AllocsPerRun(50, func() {
-			if _, err := Authenticate(r, nil, iss, testNow()); err == nil {
+			if _, err := New(Config{}).Authenticate(r, nil, iss, testNow()); err == nil {
 				t.Error("authenticated")
 			}
 		})

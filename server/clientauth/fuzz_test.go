@@ -26,7 +26,8 @@ func FuzzBasic(f *testing.F) {
 		}
 		r := httptest.NewRequest(http.MethodPost, "/token", nil)
 		r.Header.Set("Authorization", header)
-		c, err := Authenticate(r, form, iss, testNow())
+		caller, err := New(Config{}).Authenticate(r, form, iss, testNow())
+		c := caller.Client
 		if err != nil {
 			if code := oauth.AsError(err).Code; c != nil || (code != oauth.InvalidClient && code != oauth.InvalidRequest) {
 				t.Fatalf("%v, %v", c, err)

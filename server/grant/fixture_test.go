@@ -15,6 +15,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/latchkey-io/latchkey/server/clientauth"
 	"github.com/latchkey-io/latchkey/server/oauth"
 	"github.com/latchkey-io/latchkey/server/registry"
 	"github.com/latchkey-io/latchkey/server/registry/registrytest"
@@ -44,7 +45,7 @@ func newFixture(t *testing.T) *fixture {
 	f := &fixture{now: time.Date(2030, 1, 2, 3, 4, 5, 600, time.UTC), log: &syncBuffer{}}
 	f.iss = registrytest.Issuer(t, "https://login.example.com", f.now)
 	f.grants = memory.New(f.clock)
-	f.handler = &Handler{Grants: f.grants, Now: f.clock, Logger: slog.New(slog.NewJSONHandler(f.log, nil))}
+	f.handler = &Handler{Grants: f.grants, Clients: clientauth.New(clientauth.Config{}), Now: f.clock, Logger: slog.New(slog.NewJSONHandler(f.log, nil))}
 	return f
 }
 

@@ -19,8 +19,9 @@ import (
 
 // Handler serves /token.
 type Handler struct {
-	Grants store.Grants
-	Now    func() time.Time
+	Grants  store.Grants
+	Clients *clientauth.Authenticator
+	Now     func() time.Time
 	// Logger takes the audit events token_issued, token_refused and grant_revoked.
 	Logger *slog.Logger
 	// Source tells the audit where a request comes from; the peer's address when nil.
@@ -62,9 +63,12 @@ func (h *Handler) answer(r *http.Request, req *request) (*response, error) {
 	if req.form, err = oauth.ParseForm(r); err != nil {
 		return nil, err
 	}
-	if req.client, err = clientauth.Authenticate(r, req.form, req.iss, req.now); err != nil {
+	caller, err := h.Clients.Authenticate(r, req.form, req.iss, req.now)
+	if err != nil {
 		return nil, err
 	}
+	req.client = caller.Client
+	req.audit = append(req.audit, slog.String("client_auth", caller.Method))
 	redeem, err := h.grantType(req.form.Get("grant_type"), req.client)
 	if err != nil {
 		return nil, err

@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/latchkey-io/latchkey/server/clientauth"
 	"github.com/latchkey-io/latchkey/server/keys"
 	"github.com/latchkey-io/latchkey/server/oauth"
 	"github.com/latchkey-io/latchkey/server/registry"
@@ -127,7 +128,7 @@ func TestRefused(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			f, issuer := *base, *base.iss
 			f.iss = &issuer
-			f.handler = &Handler{Grants: f.grants, Now: f.clock, Logger: base.handler.Logger}
+			f.handler = &Handler{Grants: f.grants, Clients: clientauth.New(clientauth.Config{}), Now: f.clock, Logger: base.handler.Logger}
 			code := f.code()
 			if test.code != nil {
 				test.code(code)
