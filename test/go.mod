@@ -4,6 +4,8 @@ go 1.26.0
 
 replace github.com/latchkey-io/latchkey => ../
 
+ignore ./interop/node_modules
+
 require (
 	github.com/chromedp/cdproto v0.159.0
 	github.com/chromedp/chromedp v0.23.0

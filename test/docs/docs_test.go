@@ -2,7 +2,9 @@
 package docs
 
 import (
+	"encoding/json"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -134,6 +136,25 @@ func TestEveryDependencyIsExplained(t *testing.T) {
 			if name := strings.TrimPrefix(fields[0], "k8s.io/"); !strings.Contains(explained, name) {
 				t.Errorf("%s: %s is not in docs/dependencies.md", file, fields[0])
 			}
+		}
+	}
+}
+
+// Every package of npm is explained.
+func TestEveryNPMDependencyIsExplained(t *testing.T) {
+	dir := root(t)
+	explained := read(t, filepath.Join(dir, "docs", "dependencies.md"))
+	var declared struct{ Dependencies, OptionalDependencies map[string]string }
+	if err := json.Unmarshal([]byte(read(t, filepath.Join(dir, "test", "interop", "package.json"))), &declared); err != nil {
+		t.Fatal(err)
+	}
+	maps.Copy(declared.Dependencies, declared.OptionalDependencies)
+	if len(declared.Dependencies) == 0 {
+		t.Error("there is none")
+	}
+	for name := range declared.Dependencies {
+		if !strings.Contains(explained, name) {
+			t.Errorf("%s is not in docs/dependencies.md", name)
 		}
 	}
 }

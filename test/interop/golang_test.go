@@ -1,0 +1,140 @@
+package interop
+
+import (
+	"context"
+	"crypto/rand"
+	"net/url"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/coreos/go-oidc/v3/oidc"
+	"golang.org/x/oauth2"
+)
+
+// relyingParty is a web application as Go programs write it: golang.org/x/oauth2 with coreos/go-oidc.
+type relyingParty struct {
+	t        *testing.T
+	provider *oidc.Provider
+	config   oauth2.Config
+}
+
+func newRelyingParty(t *testing.T, name string, scopes ...string) *relyingParty {
+	t.Helper()
+	c := find(t, name)
+	provider, err := oidc.NewProvider(oidc.ClientContext(t.Context(), direct), c.Issuer)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &relyingParty{t, provider, oauth2.Config{
+		ClientID: c.ID, ClientSecret: c.Secret, RedirectURL: c.RedirectURI, Endpoint: provider.Endpoint(), Scopes: scopes,
+	}}
+}
+
+// ctx has both libraries trust the environment's CA.
+func (p *relyingParty) ctx() context.Context { return oidc.ClientContext(p.t.Context(), direct) }
+
+// signIn is the authorization code flow with PKCE, state and nonce.
+func (p *relyingParty) signIn(options ...oauth2.AuthCodeOption) (*oauth2.Token, *oidc.IDToken) {
+	p.t.Helper()
+	verifier, state, nonce := oauth2.GenerateVerifier(), rand.Text(), rand.Text()
+	options = append(options, oauth2.S256ChallengeOption(verifier), oidc.Nonce(nonce))
+	back := query(p.t, alice(p.t).allows(p.t, p.config.AuthCodeURL(state, options...)))
+	if back.Get("state") != state || back.Get("iss") != live.Issuer {
+		p.t.Fatalf("came back with %v", back)
+	}
+	token, err := p.config.Exchange(p.ctx(), back.Get("code"), oauth2.VerifierOption(verifier))
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	id := p.verified(token)
+	if id.Nonce != nonce {
+		p.t.Errorf("nonce %q", id.Nonce)
+	}
+	return token, id
+}
+
+func query(t *testing.T, a arrival) url.Values {
+	t.Helper()
+	u, err := url.Parse(a.URL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return u.Query()
+}
+
+// verified is the ID token, with all that go-oidc can check.
+func (p *relyingParty) verified(token *oauth2.Token) *oidc.IDToken {
+	p.t.Helper()
+	raw, _ := token.Extra("id_token").(string)
+	id, err := p.provider.VerifierContext(p.ctx(), &oidc.Config{ClientID: p.config.ClientID}).Verify(p.ctx(), raw)
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	if err := id.VerifyAccessToken(token.AccessToken); err != nil {
+		p.t.Errorf("at_hash: %v", err)
+	}
+	return id
+}
+
+func (p *relyingParty) userinfo(token *oauth2.Token) (*oidc.UserInfo, error) {
+	return p.provider.UserInfo(p.ctx(), oauth2.StaticTokenSource(token))
+}
+
+// TestGoOIDC: discovery, code flow, ID token and userinfo, with each algorithm that a client may declare.
+func TestGoOIDC(t *testing.T) {
+	for name, algorithm := range map[string]string{"web": "RS256", "web-es256": "ES256", "phone": "RS256"} {
+		t.Run(name, func(t *testing.T) {
+			p := newRelyingParty(t, name, oidc.ScopeOpenID, "profile", "email")
+			token, id := p.signIn()
+			only := &oidc.Config{ClientID: p.config.ClientID, SupportedSigningAlgs: []string{algorithm}}
+			raw, _ := token.Extra("id_token").(string)
+			if _, err := p.provider.VerifierContext(p.ctx(), only).Verify(p.ctx(), raw); err != nil {
+				t.Error(err)
+			}
+			info, err := p.userinfo(token)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if info.Subject != id.Subject || info.Email != "alice@example.com" || !info.EmailVerified {
+				t.Errorf("userinfo is %+v", info)
+			}
+		})
+	}
+}
+
+// TestOAuth2 is what golang.org/x/oauth2 does with a service of its own, without OpenID Connect.
+func TestOAuth2(t *testing.T) {
+	t.Run("code", func(t *testing.T) {
+		p := newRelyingParty(t, "web", "orders.read")
+		verifier := oauth2.GenerateVerifier()
+		back := query(t, alice(t).allows(t, p.config.AuthCodeURL(rand.Text(), oauth2.S256ChallengeOption(verifier))))
+		if _, err := p.config.Exchange(p.ctx(), back.Get("code"), oauth2.VerifierOption(oauth2.GenerateVerifier())); err == nil {
+			t.Error("a code was exchanged with another verifier")
+		}
+		token, err := p.config.Exchange(p.ctx(), back.Get("code"), oauth2.VerifierOption(verifier))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !token.Valid() || token.Type() != "Bearer" || token.Extra("id_token") != nil {
+			t.Errorf("a %s token that expires at %v", token.Type(), token.Expiry)
+		}
+	})
+	t.Run("deny", func(t *testing.T) {
+		p := newRelyingParty(t, "web", "orders.read")
+		denied, err := alice(t).visit(t.Context(), p.config.AuthCodeURL("s", oauth2.S256ChallengeOption(oauth2.GenerateVerifier())), "deny")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if back := query(t, denied); back.Get("error") != "access_denied" || back.Get("state") != "s" {
+			t.Errorf("came back with %v", back)
+		}
+	})
+	t.Run("scope", func(t *testing.T) {
+		token, id := newRelyingParty(t, "web", oidc.ScopeOpenID, "orders.read").signIn(oauth2.SetAuthURLParam("resource", resource))
+		scope, _ := token.Extra("scope").(string)
+		if granted := strings.Fields(scope); !slices.Contains(granted, "orders.read") || slices.Contains(granted, "orders.write") || id.Subject == "" {
+			t.Errorf("the token has scope %q", scope)
+		}
+	})
+}
