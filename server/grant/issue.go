@@ -82,7 +82,7 @@ func (i *issue) describeIdentity(u *registry.User, issuedAt time.Time) {
 		AuthTime:  i.code.AuthTime,
 		ACR:       token.ACRPassword,
 		AMR:       []string{token.AMRPassword},
-		User:      token.ClaimsOf(u, i.ask.Identity),
+		User:      token.ClaimsOf(u, i.ask.Identity, i.ask.IDTokenClaims),
 	}
 }
 

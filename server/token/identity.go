@@ -2,15 +2,14 @@ package token
 
 import (
 	"crypto/sha256"
+	"crypto/sha512"
 	"encoding/base64"
-	"slices"
 	"time"
 
 	"github.com/golang-jwt/jwt/v5"
 
 	"github.com/latchkey-io/latchkey/server/keys"
 	"github.com/latchkey-io/latchkey/server/oauth"
-	"github.com/latchkey-io/latchkey/server/registry"
 )
 
 // How a user signed in with a password.
@@ -25,7 +24,8 @@ const (
 type Identity struct {
 	// Issuer is the issuer identifier, Subject the user's `sub`, ClientID the one audience.
 	Issuer, Subject, ClientID string
-	// Nonce is the client's own from the authorization request, empty where it sent none.
+	// Nonce is the client's own from the authorization request, empty where it sent none, and when the token is refreshed
+	// (section 12.2).
 	Nonce string
 	// AccessToken is the one issued with it, which `at_hash` binds.
 	AccessToken string
@@ -36,33 +36,8 @@ type Identity struct {
 	AuthTime time.Time
 	ACR      string
 	AMR      []string
-	// User is what the granted scopes tell of the user.
+	// User is what was granted to be told of the user.
 	User UserClaims
-}
-
-// UserClaims are the claims about a user that scopes ask for (OpenID Connect Core section 5.4). A member that was not asked
-// for, or that the user doesn't have, is absent.
-type UserClaims struct {
-	Name              string   `json:"name,omitempty"`
-	PreferredUsername string   `json:"preferred_username,omitempty"`
-	Email             string   `json:"email,omitempty"`
-	EmailVerified     bool     `json:"email_verified,omitempty"`
-	Groups            []string `json:"groups,omitempty"`
-}
-
-// ClaimsOf is what the scopes tell of the user. An address is verified: the platform's administrators declared it.
-func ClaimsOf(u *registry.User, scopes []string) UserClaims {
-	var c UserClaims
-	if slices.Contains(scopes, oauth.ScopeProfile) {
-		c.Name, c.PreferredUsername = u.DisplayName, u.Name
-	}
-	if slices.Contains(scopes, oauth.ScopeEmail) {
-		c.Email, c.EmailVerified = u.Email, u.Email != ""
-	}
-	if slices.Contains(scopes, oauth.ScopeGroups) {
-		c.Groups = u.Groups
-	}
-	return c
 }
 
 // identityClaims is Identity on the wire.
@@ -94,15 +69,19 @@ func (i *Identity) Sign(set *keys.Set, alg keys.Algorithm, now time.Time) (strin
 		Nonce:      i.Nonce,
 		ACR:        i.ACR,
 		AMR:        i.AMR,
-		AtHash:     leftHalfHash(i.AccessToken),
+		AtHash:     leftHalfHash(alg, i.AccessToken),
 		SessionID:  i.SessionID,
 		UserClaims: i.User,
 	})
 }
 
-// leftHalfHash is an `at_hash` (OpenID Connect Core section 3.1.3.6) for the algorithms that hash with SHA-256, as all of
-// package keys do.
-func leftHalfHash(token string) string {
+// leftHalfHash is an `at_hash` (OpenID Connect Core section 3.1.3.6), by the hash of the algorithm that signs the ID token: SHA-512
+// for Ed25519 (RFC 8032 section 5.1), SHA-256 for all that have it in their name.
+func leftHalfHash(alg keys.Algorithm, token string) string {
+	if alg == keys.EdDSA {
+		sum := sha512.Sum512([]byte(token))
+		return base64.RawURLEncoding.EncodeToString(sum[:sha512.Size/2])
+	}
 	sum := sha256.Sum256([]byte(token))
 	return base64.RawURLEncoding.EncodeToString(sum[:sha256.Size/2])
 }

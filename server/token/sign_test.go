@@ -82,7 +82,7 @@ func TestClaimsOf(t *testing.T) {
 		{"openid email groups", &registry.User{Name: "bob"}, UserClaims{}},
 	}
 	for _, test := range tests {
-		if got := ClaimsOf(test.user, oauth.SplitScope(test.scopes)); !reflect.DeepEqual(got, test.want) {
+		if got := ClaimsOf(test.user, oauth.SplitScope(test.scopes), nil); !reflect.DeepEqual(got, test.want) {
 			t.Errorf("%s: got %+v, want %+v", test.scopes, got, test.want)
 		}
 	}

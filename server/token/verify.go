@@ -74,7 +74,7 @@ func (v *Verifier) Active(ctx context.Context, iss *registry.Issuer, raw string,
 	if !ok {
 		return nil, missing(iss, a.UserUID, a.IssuedAt, now, "user")
 	}
-	if user.Subject != a.Subject {
+	if iss.Subject(client, user) != a.Subject {
 		return nil, inactive("its user has another subject now")
 	}
 	a.User = user
@@ -107,17 +107,14 @@ func (v *Verifier) grant(ctx context.Context, iss *registry.Issuer, a *Active, n
 
 // parseAccess verifies what the token shows by itself (RFC 9068 section 4, RFC 8725).
 func parseAccess(iss *registry.Issuer, raw string, audiences []string, now time.Time) (*accessClaims, error) {
-	if len(raw) > maxLength {
-		return nil, inactive("longer than %d bytes", maxLength)
-	}
-	if strings.ContainsAny(raw, "\r\n") { // which encoding/base64 skips, even when strict
-		return nil, inactive("not a compact serialization")
+	if !wellFormed(raw) {
+		return nil, inactive("longer than %d bytes, or not a compact serialization", maxLength)
 	}
 	if len(audiences) == 0 { // golang-jwt takes an empty list for "any"
 		return nil, inactive("no audience is asked for")
 	}
 	parser := jwt.NewParser(
-		jwt.WithValidMethods([]string{string(keys.ES256), string(keys.RS256)}),
+		jwt.WithValidMethods(methods()),
 		jwt.WithIssuer(iss.URL),
 		jwt.WithAudience(audiences...),
 		jwt.WithExpirationRequired(),
@@ -134,6 +131,20 @@ func parseAccess(iss *registry.Issuer, raw string, audiences []string, now time.
 		return nil, inactive("expired")
 	}
 	return &claims, nil
+}
+
+// wellFormed bounds what is parsed.
+func wellFormed(raw string) bool {
+	return len(raw) <= maxLength && !strings.ContainsAny(raw, "\r\n") // which encoding/base64 skips, even when strict
+}
+
+// methods are all algorithms there are: which one it must be, the key says.
+func methods() []string {
+	var names []string
+	for _, alg := range keys.Algorithms() {
+		names = append(names, string(alg))
+	}
+	return names
 }
 
 // keyFunc finds the key by `kid` in the issuer's own set, and refuses a token whose type is not typ, whose algorithm is not

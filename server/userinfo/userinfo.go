@@ -45,7 +45,7 @@ func (h *Handler) Serve(w http.ResponseWriter, r *http.Request, iss *registry.Is
 	case active.User == nil || !slices.Contains(active.Scopes, oauth.ScopeOpenID):
 		return oauth.Errorf(oauth.InsufficientScope, "the access token does not have the scope openid")
 	}
-	return oauth.WriteJSON(w, http.StatusOK, response{active.User.Subject, token.ClaimsOf(active.User, active.Scopes)})
+	return oauth.WriteJSON(w, http.StatusOK, response{active.User.Subject, token.ClaimsOf(active.User, active.Scopes, nil)})
 }
 
 // bearer finds the token, in the one place where it is (RFC 6750 section 2): the Authorization header, or the form body of
