@@ -52,7 +52,7 @@ func (h *Handler) audiences(ctx context.Context, iss *registry.Issuer, c *caller
 	}
 	var counted []string
 	for _, audience := range asked {
-		resource, ok := resourceOf(iss, audience)
+		resource, ok := token.ResourceOf(iss, audience)
 		if !ok || slices.Contains(counted, audience) {
 			continue
 		}
@@ -71,63 +71,16 @@ func (h *Handler) audiences(ctx context.Context, iss *registry.Issuer, c *caller
 	return counted, nil
 }
 
-// resourceOf is the resource that answers to the audience. The issuer itself does not: a token for it alone is for userinfo.
-func resourceOf(iss *registry.Issuer, audience string) (*registry.Resource, bool) {
-	if slices.Contains(iss.KubernetesAudiences, audience) {
-		return &registry.Resource{Identifier: audience, Kubernetes: true}, true
-	}
-	r, ok := iss.Resources.Get(audience)
-	return r, ok && !r.Kubernetes
-}
-
 // answer is the success, or a no where nothing is left to say yes to.
 func (h *Handler) answer(ctx context.Context, iss *registry.Issuer, a *token.Active, audiences []string) authenticationv1.TokenReviewStatus {
-	audiences = slices.DeleteFunc(slices.Clone(audiences), func(audience string) bool {
-		_, may := accessTo(iss, a.Client, audience)
-		return !may || !slices.Contains(a.Audience, audience)
-	})
+	audiences = a.Counting(iss, audiences)
 	if len(audiences) == 0 {
 		return no()
 	}
-	user, err := userInfo(iss, a, scopes(iss, a, audiences))
+	user, err := userInfo(iss, a, a.CountingScopes(iss, audiences))
 	if err != nil {
 		h.Logger.ErrorContext(ctx, "a good token is refused for the name it would have in Kubernetes", "issuer", iss.URL, "client_id", a.ClientID, "reason", err)
 		return no()
 	}
 	return authenticationv1.TokenReviewStatus{Authenticated: true, User: user, Audiences: audiences}
-}
-
-// accessTo is what the client may ask for now in tokens with the audience: an owner who withdraws access, or an administrator
-// who takes a client off the list for kube-apiserver, ends its tokens too.
-func accessTo(iss *registry.Issuer, c *registry.Client, audience string) (*registry.Access, bool) {
-	kubernetes := slices.Contains(iss.KubernetesAudiences, audience)
-	i := slices.IndexFunc(c.Access, func(a registry.Access) bool {
-		if kubernetes {
-			return a.Resource.Kubernetes
-		}
-		return a.Resource.Identifier == audience && !a.Resource.Kubernetes
-	})
-	if i < 0 {
-		return nil, false
-	}
-	return &c.Access[i], true
-}
-
-// scopes are those of the token that count now: the identity scopes, and those of the audiences' own that the client may
-// still ask for and the user still grant. An owner may have withdrawn some, and the user left a group that others require.
-func scopes(iss *registry.Issuer, a *token.Active, audiences []string) []string {
-	var counted []string
-	for _, name := range a.Scopes {
-		counts := slices.Contains(a.Client.Scopes, name)
-		for _, audience := range audiences {
-			if access, ok := accessTo(iss, a.Client, audience); ok {
-				scope, ok := access.Scope(name)
-				counts = counts || ok && (a.User == nil || scope.PermittedTo(a.User))
-			}
-		}
-		if counts {
-			counted = append(counted, name)
-		}
-	}
-	return counted
 }
