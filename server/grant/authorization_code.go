@@ -11,6 +11,7 @@ import (
 
 	"github.com/latchkey-io/latchkey/server/keys"
 	"github.com/latchkey-io/latchkey/server/oauth"
+	"github.com/latchkey-io/latchkey/server/registry"
 	"github.com/latchkey-io/latchkey/server/store"
 	"github.com/latchkey-io/latchkey/server/token"
 )
@@ -37,27 +38,25 @@ func (h *Handler) authorizationCode(ctx context.Context, req *request) (*respons
 		return nil, oauth.Errorf(oauth.InvalidGrant, "the sign-in behind the code does not count any more")
 	}
 	// 4. What was granted is still allowed, to this client and this user.
-	ask, err := stillAllowed(req.client, user, code)
+	approved := &approval{code.Scopes, code.Targets, code.UserinfoClaims, code.IDTokenClaims}
+	granted, err := approved.stillAllowed(req.client, user)
 	if err != nil {
 		return nil, err
 	}
 	// 5. One resource of the code is what the token is for.
-	target, err := chooseTarget(req.form["resource"], code, ask)
+	target, err := approved.chooseTarget(req.form["resource"], granted)
 	if err != nil {
 		return nil, err
 	}
-	// 6. What will be issued, and that there are keys to sign it.
-	issue := newIssue(req, code, user, ask, target)
-	req.audit = append(req.audit, slog.String("scope", oauth.JoinScope(issue.access.Scopes)), slog.String("jti", issue.access.ID))
-	if err := issue.checkSigners(); err != nil {
-		return nil, err
+	// 6. There are keys; the code is spent, which is the one write; the tokens.
+	answer, err := h.issueNew(ctx, req, &basis{
+		grantID: code.ID, user: user, authTime: code.AuthTime, sessionID: code.SessionID, granted: granted, identity: granted.Identity,
+		target: target, nonce: code.Nonce, keepUntil: code.KeepUntil,
+	})
+	if errors.Is(err, store.ErrExists) {
+		return nil, h.replayed(ctx, req, code.ID)
 	}
-	// 7. The code is spent: the one write.
-	if err := h.spend(ctx, req, issue.grant()); err != nil {
-		return nil, err
-	}
-	// 8. The tokens.
-	return issue.mint()
+	return answer, err
 }
 
 func openCode(req *request) (*token.Code, error) {
@@ -90,14 +89,23 @@ func checkPresenter(req *request, code *token.Code) error {
 		return oauth.Errorf(oauth.InvalidGrant, "redirect_uri is not the one of the authorization request")
 	case !req.client.Registered(redirectURI):
 		return oauth.Errorf(oauth.InvalidGrant, "redirect_uri is not registered any more")
-	case !verifierMatches(req.form.Get("code_verifier"), code.Challenge):
+	case !verified(req.client, req.form.Get("code_verifier"), code.Challenge):
 		return oauth.Errorf(oauth.InvalidGrant, "code_verifier does not match the code_challenge")
 	}
 	return nil
 }
 
-// verifierMatches compares by S256 (RFC 7636 section 4.6). A code without a challenge matches no verifier, and none either:
-// neither end of PKCE can be argued away.
+// verified says whether the proof of the one end of PKCE is what the other end asked for. Neither can be argued away: a code with a
+// challenge wants its verifier, and one without, which only a client that may do without PKCE has, wants none (RFC 9700 section
+// 4.8.2).
+func verified(c *registry.Client, verifier, challenge string) bool {
+	if challenge == "" {
+		return c.ProofKeyOptional && !c.Public && verifier == ""
+	}
+	return verifierMatches(verifier, challenge)
+}
+
+// verifierMatches compares by S256 (RFC 7636 section 4.6).
 func verifierMatches(verifier, challenge string) bool {
 	if !oauth.WellFormedPKCE(verifier) {
 		return false
@@ -106,19 +114,8 @@ func verifierMatches(verifier, challenge string) bool {
 	return subtle.ConstantTimeCompare([]byte(base64.RawURLEncoding.EncodeToString(sum[:])), []byte(challenge)) == 1
 }
 
-// spend creates the grant under the code's id, which works once. A code that passed every check and is spent already is
-// replayed, by the client or by a thief: what it produced is revoked (RFC 6749 section 4.1.2).
-func (h *Handler) spend(ctx context.Context, req *request, g *store.Grant) error {
-	err := h.Grants.Create(ctx, g)
-	switch {
-	case errors.Is(err, store.ErrExists):
-		return h.replayed(ctx, req, g.ID)
-	case err != nil:
-		return oauth.Errorf(oauth.TemporarilyUnavailable, "the grant could not be stored; start again").Wrap(err)
-	}
-	return nil
-}
-
+// replayed refuses a code that passed every check and is spent already. The client presents it again, or a thief: what it
+// produced is revoked (RFC 6749 section 4.1.2).
 func (h *Handler) replayed(ctx context.Context, req *request, id string) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), revocationTimeout)
 	defer cancel()

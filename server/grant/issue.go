@@ -2,7 +2,10 @@ package grant
 
 import (
 	"cmp"
+	"context"
+	"errors"
 	"fmt"
+	"log/slog"
 	"slices"
 	"time"
 
@@ -13,84 +16,124 @@ import (
 	"github.com/latchkey-io/latchkey/server/token"
 )
 
+// basis is what tokens are issued on: who granted what. Each grant type fills one in, once everything is checked but whether
+// there are keys to sign with; the rest is the same for all.
+type basis struct {
+	// grantID names the grant, which is stored or about to be. Empty where no user takes part.
+	grantID string
+	// user who granted it, when they signed in, and the sid of that sign-in. Nil, and zero, where no user takes part.
+	user      *registry.User
+	authTime  time.Time
+	sessionID string
+	// granted is what was granted and is still allowed: what a new grant holds.
+	granted *registry.Ask
+	// identity are the identity scopes that the tokens have, and target the one resource that the access token is for, with its
+	// scopes; nil for a token for the issuer alone. They are granted, or less.
+	identity []string
+	target   *registry.Target
+	// nonce is for the ID token; empty when there was none, and at refresh.
+	nonce string
+	// keepUntil is until when a new grant is kept at least, zero for no longer than what is issued under it.
+	keepUntil time.Time
+}
+
 // issue is what a token request is about to be given.
 type issue struct {
-	req  *request
-	code *token.Code
-	ask  *registry.Ask
+	*basis
+	req      *request
+	issuedAt time.Time
 	// access is the access token, signed with accessAlgorithm.
 	access          token.Access
 	accessAlgorithm keys.Algorithm
-	// identity is the ID token, signed with identityAlgorithm; nil without openid.
-	identity          *token.Identity
+	// identityToken is the ID token, signed with identityAlgorithm; nil without openid.
+	identityToken     *token.Identity
 	identityAlgorithm keys.Algorithm
+	// generation is that of the refresh token that comes with them; 0 for none.
+	generation int64
 }
 
-// newIssue says what will be in the tokens. target is nil where identity scopes alone were granted.
-func newIssue(req *request, code *token.Code, u *registry.User, ask *registry.Ask, target *registry.Target) *issue {
-	i := &issue{req: req, code: code, ask: ask}
-	issuedAt := req.now.UTC().Truncate(time.Second)
-	i.describeAccess(u, target, issuedAt)
-	if ask.OpenID() {
-		i.describeIdentity(u, issuedAt)
+// newIssue says what will be in the tokens.
+func newIssue(req *request, b *basis) *issue {
+	i := &issue{basis: b, req: req, issuedAt: req.now.UTC().Truncate(time.Second)}
+	i.describeAccess()
+	if i.openID() && b.user != nil {
+		i.describeIdentity()
 	}
+	req.audit = append(req.audit, slog.String("scope", oauth.JoinScope(i.access.Scopes)), slog.String("jti", i.access.ID))
 	return i
 }
 
+// openID says whether an ID token is issued, and the access token is good for userinfo.
+func (b *basis) openID() bool { return slices.Contains(b.identity, oauth.ScopeOpenID) }
+
 // describeAccess: a token for a resource has that one as its audience, and the issuer too if it is good for userinfo.
-func (i *issue) describeAccess(u *registry.User, target *registry.Target, issuedAt time.Time) {
+func (i *issue) describeAccess() {
 	iss, lifetime := i.req.iss, i.req.iss.Lifetimes.AccessToken
 	i.accessAlgorithm = iss.AccessTokenAlgorithm
-	scopes, audience := slices.Clone(i.ask.Identity), []string(nil)
-	if target != nil {
-		lifetime = cmp.Or(target.Resource.Lifetime, lifetime)
-		i.accessAlgorithm = cmp.Or(target.Resource.Algorithm, i.accessAlgorithm)
-		audience = append(audience, target.Resource.Identifier)
-		for _, s := range target.Scopes {
+	scopes, audience := slices.Clone(i.identity), []string(nil)
+	if i.target != nil {
+		lifetime = cmp.Or(i.target.Resource.Lifetime, lifetime)
+		i.accessAlgorithm = cmp.Or(i.target.Resource.Algorithm, i.accessAlgorithm)
+		audience = append(audience, i.target.Resource.Identifier)
+		for _, s := range i.target.Scopes {
 			scopes = append(scopes, s.Name)
 		}
 	}
-	if target == nil || i.ask.OpenID() {
+	if i.target == nil || i.openID() {
 		audience = append(audience, iss.URL)
 	}
 	i.access = token.Access{
 		Issuer:    iss.URL,
-		Subject:   u.Subject,
+		Subject:   i.req.client.ID,
 		ClientID:  i.req.client.ID,
 		Audience:  audience,
 		Scopes:    scopes,
 		ID:        token.NewID(),
-		GrantID:   i.code.ID,
+		GrantID:   i.grantID,
 		ClientUID: i.req.client.UID,
-		UserUID:   u.UID,
-		IssuedAt:  issuedAt,
-		ExpiresAt: issuedAt.Add(lifetime),
-		AuthTime:  i.code.AuthTime,
+		IssuedAt:  i.issuedAt,
+		ExpiresAt: i.issuedAt.Add(lifetime),
+		AuthTime:  i.authTime,
+	}
+	if i.user != nil {
+		i.access.Subject, i.access.UserUID = iss.Subject(i.req.client, i.user), i.user.UID
 	}
 }
 
-func (i *issue) describeIdentity(u *registry.User, issuedAt time.Time) {
+func (i *issue) describeIdentity() {
 	i.identityAlgorithm = cmp.Or(i.req.client.IDTokenAlgorithm, i.req.iss.IDTokenAlgorithm)
-	i.identity = &token.Identity{
+	i.identityToken = &token.Identity{
 		Issuer:    i.req.iss.URL,
-		Subject:   u.Subject,
+		Subject:   i.access.Subject,
 		ClientID:  i.req.client.ID,
-		Nonce:     i.code.Nonce,
-		SessionID: i.code.SessionID,
-		IssuedAt:  issuedAt,
-		ExpiresAt: issuedAt.Add(i.req.iss.Lifetimes.IDToken),
-		AuthTime:  i.code.AuthTime,
+		Nonce:     i.nonce,
+		SessionID: i.sessionID,
+		IssuedAt:  i.issuedAt,
+		ExpiresAt: i.issuedAt.Add(i.req.iss.Lifetimes.IDToken),
+		AuthTime:  i.authTime,
 		ACR:       token.ACRPassword,
 		AMR:       []string{token.AMRPassword},
-		User:      token.ClaimsOf(u, i.ask.Identity, i.ask.IDTokenClaims),
+		User:      token.ClaimsOf(i.user, i.identity, i.granted.IDTokenClaims),
 	}
 }
+
+// expiry is when nothing that is issued now is valid any more, refresh tokens aside.
+func (i *issue) expiry() time.Time {
+	if i.identityToken != nil {
+		return latest(i.access.ExpiresAt, i.identityToken.ExpiresAt)
+	}
+	return i.access.ExpiresAt
+}
+
+func latest(times ...time.Time) time.Time { return slices.MaxFunc(times, time.Time.Compare) }
+
+func earliest(times ...time.Time) time.Time { return slices.MinFunc(times, time.Time.Compare) }
 
 // checkSigners says whether there are keys for all that is to be signed. They can't be lost between this and mint: a
 // request sees one Set at one time.
 func (i *issue) checkSigners() error {
 	algorithms := []keys.Algorithm{i.accessAlgorithm}
-	if i.identity != nil {
+	if i.identityToken != nil {
 		algorithms = append(algorithms, i.identityAlgorithm)
 	}
 	for _, alg := range algorithms {
@@ -101,28 +144,54 @@ func (i *issue) checkSigners() error {
 	return nil
 }
 
-// grant is what will be stored.
-func (i *issue) grant() *store.Grant {
+// issueNew ends a grant type that makes a new grant: it sees that there are keys, stores the grant under its id, which works once,
+// and mints. store.ErrExists is returned as it is: what it means is the grant type's business.
+func (h *Handler) issueNew(ctx context.Context, req *request, b *basis) (*response, error) {
+	i := newIssue(req, b)
+	if err := i.checkSigners(); err != nil {
+		return nil, err
+	}
+	g := i.newGrant()
+	switch err := h.Grants.Create(ctx, g); {
+	case errors.Is(err, store.ErrExists):
+		return nil, err
+	case err != nil:
+		return nil, oauth.Errorf(oauth.TemporarilyUnavailable, "the grant could not be stored; start again").Wrap(err)
+	}
+	i.generation = g.Generation
+	return i.mint()
+}
+
+// newGrant is what will be stored. It has a refresh token if the client may use one and the user has granted access that lasts
+// (OpenID Connect Core section 11).
+func (i *issue) newGrant() *store.Grant {
 	g := &store.Grant{
-		ID:                  i.code.ID,
+		ID:                  i.grantID,
 		AuthorizationServer: i.req.iss.Name,
 		ClientID:            i.req.client.ID,
 		ClientUID:           i.req.client.UID,
-		User:                i.code.User,
-		UserUID:             i.code.UserUID,
-		SessionID:           i.code.SessionID,
-		AuthTime:            i.code.AuthTime,
-		Scopes:              i.ask.Identity,
-		Targets:             token.Targets(i.ask),
-		UserinfoClaims:      i.ask.UserinfoClaims,
-		IDTokenClaims:       i.ask.IDTokenClaims,
-		ExpiresAt:           i.access.ExpiresAt,
+		User:                i.user.Name,
+		UserUID:             i.user.UID,
+		SessionID:           i.sessionID,
+		AuthTime:            i.authTime,
+		Scopes:              i.granted.Identity,
+		Targets:             token.Targets(i.granted),
+		UserinfoClaims:      i.granted.UserinfoClaims,
+		IDTokenClaims:       i.granted.IDTokenClaims,
+		ExpiresAt:           latest(i.expiry(), i.keepUntil),
 		Attempt:             token.NewID(),
 	}
-	if i.identity != nil && i.identity.ExpiresAt.After(g.ExpiresAt) {
-		g.ExpiresAt = i.identity.ExpiresAt
+	if slices.Contains(i.req.client.GrantTypes, oauth.GrantRefreshToken) && i.granted.Offline() {
+		g.Generation, g.RotatedAt = 1, i.issuedAt
+		g.RefreshUntil = i.issuedAt.Add(i.req.iss.Lifetimes.RefreshToken)
+		g.ExpiresAt = latest(g.ExpiresAt, i.refreshableUntil(g.RefreshUntil))
 	}
 	return g
+}
+
+// refreshableUntil is when a refresh token that is made now can't be used any more.
+func (i *issue) refreshableUntil(until time.Time) time.Time {
+	return earliest(until, i.issuedAt.Add(i.req.iss.Lifetimes.RefreshTokenIdle))
 }
 
 // mint signs.
@@ -138,11 +207,14 @@ func (i *issue) mint() (*response, error) {
 		ExpiresIn:   int64(i.access.ExpiresAt.Sub(i.access.IssuedAt) / time.Second),
 		Scope:       oauth.JoinScope(i.access.Scopes),
 	}
-	if i.identity == nil {
+	if i.generation > 0 {
+		answer.RefreshToken = token.Refresh(i.req.iss, i.grantID, i.generation)
+	}
+	if i.identityToken == nil {
 		return answer, nil
 	}
-	i.identity.AccessToken = access
-	if answer.IDToken, err = i.identity.Sign(set, i.identityAlgorithm, now); err != nil {
+	i.identityToken.AccessToken = access
+	if answer.IDToken, err = i.identityToken.Sign(set, i.identityAlgorithm, now); err != nil {
 		return nil, fmt.Errorf("grant: ID token: %w", err)
 	}
 	return answer, nil
