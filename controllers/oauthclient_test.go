@@ -24,7 +24,7 @@ func storefront(t *testing.T, edits ...func(*v1alpha1.OAuthClient)) *v1alpha1.OA
 		ObjectMeta: metav1.ObjectMeta{Namespace: running.namespace(t, nil), Name: "storefront"},
 		Spec: v1alpha1.OAuthClientSpec{
 			Type: v1alpha1.ClientConfidential, GrantTypes: []v1alpha1.GrantType{v1alpha1.GrantAuthorizationCode},
-			RedirectURIs:   []string{"https://shop.example/callback"},
+			RedirectURIs:   []v1alpha1.RedirectURI{"https://shop.example/callback"},
 			Authentication: &v1alpha1.ClientAuthentication{ClientSecret: &v1alpha1.ClientSecret{Source: v1alpha1.SecretGenerated, SecretName: "storefront-oauth"}},
 		},
 	}

@@ -35,7 +35,7 @@ type AuthorizationServerSpec struct {
 	// +kubebuilder:validation:XValidation:rule="!isURL(self) || url(self).getScheme() == 'https' || (url(self).getScheme() == 'http' && url(self).getHostname() in ['localhost', '127.0.0.1', '::1', '[::1]'])",message="issuer must start with https:// (http:// is accepted for localhost, 127.0.0.1 and [::1] only)"
 	// +kubebuilder:validation:XValidation:rule="!self.contains('?') && !self.contains('#') && !self.contains('@') && !self.contains('%') && !self.endsWith('/')",message="issuer must have no query, fragment, user, percent-encoding or trailing slash"
 	// +kubebuilder:validation:XValidation:rule="self.matches('^https?://[a-z0-9.:\\\\[\\\\]-]+(/[A-Za-z0-9_~-][A-Za-z0-9._~-]*)*$')",message="issuer must have a lower-case host and plain path segments, none of which starts with a dot or is empty"
-	// +kubebuilder:validation:XValidation:rule="!self.matches('^https?://[^/]+/(authorize|token|login|consent|jwks|userinfo|introspect|revoke|device|par|logout|account|assets|apis|healthz|readyz|metrics|oauth2)(/.*)?$')",message="issuer's path must not start with a reserved word such as authorize, token, login, consent, jwks, userinfo or assets"
+	// +kubebuilder:validation:XValidation:rule="!self.matches('^https?://[^/]+/(authorize|token|login|consent|jwks|userinfo|introspect|revoke|device|device_authorization|par|logout|account|assets|apis|healthz|readyz|metrics|oauth2)(/.*)?$')",message="issuer's path must not start with a reserved word such as authorize, token, login, consent, jwks, userinfo or assets"
 	Issuer string `json:"issuer"`
 
 	// displayName is what pages call the place where users sign in; the issuer's host when empty.
@@ -133,13 +133,16 @@ type ClientReference struct {
 }
 
 // SigningAlgorithm is a JWS algorithm (RFC 7518) that Latchkey signs with.
-// +kubebuilder:validation:Enum=ES256;RS256
+// +kubebuilder:validation:Enum=ES256;RS256;PS256;EdDSA
 type SigningAlgorithm string
 
 // The signing algorithms.
 const (
 	ES256 SigningAlgorithm = "ES256"
 	RS256 SigningAlgorithm = "RS256"
+	PS256 SigningAlgorithm = "PS256"
+	// EdDSA is with Ed25519 (RFC 8037). kube-apiserver's AuthenticationConfiguration does not know it.
+	EdDSA SigningAlgorithm = "EdDSA"
 )
 
 // Signing configures an issuer's signing keys.
@@ -148,7 +151,7 @@ type Signing struct {
 	// they are in the list.
 	// +optional
 	// +listType=set
-	// +kubebuilder:validation:MaxItems=2
+	// +kubebuilder:validation:MaxItems=4
 	Algorithms []SigningAlgorithm `json:"algorithms,omitempty"`
 	// rotation of signing and sealing keys.
 	// +optional
@@ -174,6 +177,7 @@ type KeyRotation struct {
 type Duration string
 
 // Lifetimes bound what an issuer issues.
+// +kubebuilder:validation:XValidation:rule="!has(self.refreshToken) || !has(self.refreshTokenIdle) || duration(self.refreshTokenIdle) <= duration(self.refreshToken)",message="refreshTokenIdle must not exceed refreshToken"
 type Lifetimes struct {
 	// authorizationCode is how long a code can be redeemed, 60s when empty and at most (OAuth 2.1 recommends no more).
 	// +optional
@@ -191,6 +195,18 @@ type Lifetimes struct {
 	// +optional
 	// +kubebuilder:validation:XValidation:rule="duration(self) >= duration('1m') && duration(self) <= duration('720h')",message="session must be between 1m and 720h"
 	Session *Duration `json:"session,omitempty"`
+	// refreshToken is how long a grant can be refreshed at all, 720h when empty.
+	// +optional
+	// +kubebuilder:validation:XValidation:rule="duration(self) >= duration('1m') && duration(self) <= duration('8760h')",message="refreshToken must be between 1m and 8760h"
+	RefreshToken *Duration `json:"refreshToken,omitempty"`
+	// refreshTokenIdle is how long a grant can be left without a refresh, 168h when empty and never more than refreshToken.
+	// +optional
+	// +kubebuilder:validation:XValidation:rule="duration(self) >= duration('1m') && duration(self) <= duration('8760h')",message="refreshTokenIdle must be between 1m and 8760h"
+	RefreshTokenIdle *Duration `json:"refreshTokenIdle,omitempty"`
+	// deviceCode is how long a user may take to enter the code that a device shows, 10m when empty (RFC 8628 section 3.2).
+	// +optional
+	// +kubebuilder:validation:XValidation:rule="duration(self) >= duration('30s') && duration(self) <= duration('1h')",message="deviceCode must be between 30s and 1h"
+	DeviceCode *Duration `json:"deviceCode,omitempty"`
 }
 
 // AuthorizationServerStatus is what the controller observed of an issuer.
@@ -208,7 +224,7 @@ type AuthorizationServerStatus struct {
 	// +optional
 	// +listType=map
 	// +listMapKey=kid
-	// +kubebuilder:validation:MaxItems=64
+	// +kubebuilder:validation:MaxItems=128
 	Keys []KeyStatus `json:"keys,omitempty"`
 	// conditions: Ready, Stalled.
 	// +optional
@@ -232,6 +248,22 @@ type Endpoints struct {
 	// +optional
 	// +kubebuilder:validation:MaxLength=512
 	JWKS string `json:"jwks,omitempty"`
+	// introspection is for resource servers (RFC 7662).
+	// +optional
+	// +kubebuilder:validation:MaxLength=512
+	Introspection string `json:"introspection,omitempty"`
+	// revocation of tokens by their client (RFC 7009).
+	// +optional
+	// +kubebuilder:validation:MaxLength=512
+	Revocation string `json:"revocation,omitempty"`
+	// endSession signs users out (OpenID Connect RP-Initiated Logout).
+	// +optional
+	// +kubebuilder:validation:MaxLength=512
+	EndSession string `json:"endSession,omitempty"`
+	// deviceAuthorization gives devices their codes (RFC 8628).
+	// +optional
+	// +kubebuilder:validation:MaxLength=512
+	DeviceAuthorization string `json:"deviceAuthorization,omitempty"`
 	// discovery is the OpenID Connect discovery document.
 	// +optional
 	// +kubebuilder:validation:MaxLength=512

@@ -38,12 +38,12 @@ const (
 	ReasonRefNotPermitted = "RefNotPermitted"
 	// ReasonRefNotAccepted: a ResourceServer that the spec refers to exists and is not accepted by the AuthorizationServer.
 	ReasonRefNotAccepted = "RefNotAccepted"
-	// ReasonDisabled: the object is switched off by its own spec.
+	// ReasonDisabled is why an object is Ready that its own spec switches off: what it declares, nothing, is in force.
 	ReasonDisabled = "Disabled"
 
 	// ReasonSecretReady: the Secret holds a usable client secret.
 	ReasonSecretReady = "SecretReady"
-	// ReasonSecretNotNeeded: the client has no client secret (type Public).
+	// ReasonSecretNotNeeded: the client has no client secret: it is Public, or signs assertions.
 	ReasonSecretNotNeeded = "SecretNotNeeded"
 	// ReasonSecretNotFound: an Existing Secret is waited for.
 	ReasonSecretNotFound = "SecretNotFound"

@@ -12,6 +12,7 @@ import metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 // +kubebuilder:printcolumn:name="Server",type=string,JSONPath=`.status.authorizationServerName`
 // +kubebuilder:printcolumn:name="Ready",type=string,JSONPath=`.status.conditions[?(@.type=="Ready")].status`
 // +kubebuilder:printcolumn:name="Reason",type=string,JSONPath=`.status.conditions[?(@.type=="Ready")].reason`,priority=1
+// +kubebuilder:printcolumn:name="Relaxations",type=string,JSONPath=`.status.relaxations`,priority=1
 // +kubebuilder:printcolumn:name="Age",type=date,JSONPath=`.metadata.creationTimestamp`
 // +kubebuilder:validation:XValidation:rule="size(self.metadata.name) <= 63",message="the name of an OAuthClient has at most 63 characters"
 type OAuthClient struct {
@@ -35,21 +36,68 @@ const (
 )
 
 // GrantType is a grant type that a client may use (RFC 6749 section 1.3).
-// +kubebuilder:validation:Enum=authorization_code
+// +kubebuilder:validation:Enum=authorization_code;refresh_token;client_credentials;"urn:ietf:params:oauth:grant-type:device_code"
 type GrantType string
 
-// GrantAuthorizationCode is the authorization code grant (RFC 6749 section 4.1), always with PKCE S256 (RFC 7636).
-const GrantAuthorizationCode GrantType = "authorization_code"
+// The grant types.
+const (
+	// GrantAuthorizationCode is the authorization code grant (RFC 6749 section 4.1), with PKCE S256 (RFC 7636).
+	GrantAuthorizationCode GrantType = "authorization_code"
+	// GrantRefreshToken lets the client renew what a user granted (RFC 6749 section 6).
+	GrantRefreshToken GrantType = "refresh_token"
+	// GrantClientCredentials gives the client tokens of its own, with no user (RFC 6749 section 4.4).
+	GrantClientCredentials GrantType = "client_credentials"
+	// GrantDeviceCode is for devices without a browser of their own (RFC 8628).
+	GrantDeviceCode GrantType = "urn:ietf:params:oauth:grant-type:device_code"
+)
 
-// IdentityScope is a scope that tells the client about the user (OpenID Connect Core section 5.4).
-// +kubebuilder:validation:Enum=openid;profile;email;groups
+// IdentityScope is a scope that tells the client about the user (OpenID Connect Core sections 5.4 and 11).
+// +kubebuilder:validation:Enum=openid;profile;email;address;phone;groups;offline_access
 type IdentityScope string
+
+// PKCE says whether a client must use PKCE (RFC 7636).
+// +kubebuilder:validation:Enum=Required;Optional
+type PKCE string
+
+// What a client may do about PKCE.
+const (
+	PKCERequired PKCE = "Required"
+	PKCEOptional PKCE = "Optional"
+)
+
+// SubjectType says by which `sub` a client knows users (OpenID Connect Core section 8).
+// +kubebuilder:validation:Enum=Public;Pairwise
+type SubjectType string
+
+// The subject types.
+const (
+	// SubjectPublic: the same sub for every client.
+	SubjectPublic SubjectType = "Public"
+	// SubjectPairwise: another sub for each namespace and host of redirect URIs, so that clients can't compare notes.
+	SubjectPairwise SubjectType = "Pairwise"
+)
+
+// RedirectURI is where users are sent back to. It is compared exactly.
+// +kubebuilder:validation:MinLength=4
+// +kubebuilder:validation:MaxLength=512
+// +kubebuilder:validation:XValidation:rule="isURL(self) && self.matches('^[a-z][a-z0-9+.-]*:')",message="a redirect URI must be an absolute URI with a lower-case scheme, such as https://shop.example/callback"
+// +kubebuilder:validation:XValidation:rule="!self.contains('#') && !self.contains('*') && !self.contains('\\\\') && self.matches('^[!-~]+$')",message="a redirect URI must have no fragment, wildcard, backslash, space or non-ASCII character; list every URI"
+// +kubebuilder:validation:XValidation:rule="!self.matches('^https?:') || self.matches('^https?://([^/?]*@)?([A-Za-z0-9._-]+|[[][0-9a-f:]+[]])(:[0-9]{1,5})?([/?]|$)')",message="an http or https redirect URI must have a host of letters, digits, dots, dashes and underscores, and may have a port of 5 digits at most"
+// +kubebuilder:validation:XValidation:rule="!self.matches('^[a-z][a-z0-9+.-]*://[^/?]*@')",message="a redirect URI must have no user information before its host"
+// +kubebuilder:validation:XValidation:rule="!self.startsWith('http:') || self.matches('^http://(localhost|127[.]0[.]0[.]1|[[]::1[]])(:[0-9]+)?(/|[?]|$)')",message="an http redirect URI must have the host localhost, 127.0.0.1 or [::1]; use https"
+// +kubebuilder:validation:XValidation:rule="self.matches('^https?:') || self.matches('^[a-z][a-z0-9+-]*([.][a-z0-9+-]+)+:')",message="a private-use scheme must be a reverse domain name, such as com.example.app:/callback"
+type RedirectURI string
 
 // OAuthClientSpec is what an application's team declares.
 //
 // +kubebuilder:validation:XValidation:rule="self.type != 'Public' || !has(self.authentication)",message="a Public client has no authentication; remove it, or set type: Confidential"
 // +kubebuilder:validation:XValidation:rule="self.type != 'Confidential' || has(self.authentication)",message="a Confidential client needs authentication, such as authentication: {clientSecret: {source: Generated, secretName: <name>}}"
 // +kubebuilder:validation:XValidation:rule="!('authorization_code' in self.grantTypes) || (has(self.redirectURIs) && size(self.redirectURIs) > 0)",message="grant type authorization_code needs at least one entry in redirectURIs"
+// +kubebuilder:validation:XValidation:rule="!('refresh_token' in self.grantTypes) || 'authorization_code' in self.grantTypes || 'urn:ietf:params:oauth:grant-type:device_code' in self.grantTypes",message="grant type refresh_token renews what another grant type gave; add authorization_code or urn:ietf:params:oauth:grant-type:device_code"
+// +kubebuilder:validation:XValidation:rule="!('client_credentials' in self.grantTypes) || self.type == 'Confidential'",message="grant type client_credentials is for type: Confidential only; a Public client has no credentials"
+// +kubebuilder:validation:XValidation:rule="!has(self.pkce) || self.pkce != 'Optional' || self.type == 'Confidential'",message="pkce: Optional is for type: Confidential only; a Public client must use PKCE"
+// +kubebuilder:validation:XValidation:rule="!has(self.refreshTokens) || !has(self.refreshTokens.rotation) || self.refreshTokens.rotation != 'Never' || self.type == 'Confidential'",message="refreshTokens: {rotation: Never} is for type: Confidential only; the refresh tokens of a Public client always rotate"
+// +kubebuilder:validation:XValidation:rule="!has(self.subjectType) || self.subjectType != 'Pairwise' || (has(self.redirectURIs) && size(self.redirectURIs) > 0 && self.redirectURIs.all(u, u.matches('^https?://') && isURL(u) && u.lowerAscii().substring(u.indexOf('//') + 2, u.indexOf('//') + 2 + url(u).getHostname().size()) == self.redirectURIs[0].lowerAscii().substring(self.redirectURIs[0].indexOf('//') + 2, self.redirectURIs[0].indexOf('//') + 2 + url(self.redirectURIs[0]).getHostname().size())))",message="subjectType: Pairwise needs redirectURIs that are http or https and share one host, for which the subjects are made; remove the others, or set subjectType: Public"
 type OAuthClientSpec struct {
 	// authorizationServerName is the issuer the client uses, `default` when empty.
 	// +optional
@@ -67,15 +115,7 @@ type OAuthClientSpec struct {
 	// +optional
 	// +listType=set
 	// +kubebuilder:validation:MaxItems=32
-	// +kubebuilder:validation:items:MinLength=4
-	// +kubebuilder:validation:items:MaxLength=512
-	// +kubebuilder:validation:items:XValidation:rule="isURL(self) && self.matches('^[a-z][a-z0-9+.-]*:')",message="a redirect URI must be an absolute URI with a lower-case scheme, such as https://shop.example/callback"
-	// +kubebuilder:validation:items:XValidation:rule="!self.contains('#') && !self.contains('*') && !self.contains('\\\\') && self.matches('^[!-~]+$')",message="a redirect URI must have no fragment, wildcard, backslash, space or non-ASCII character; list every URI"
-	// +kubebuilder:validation:items:XValidation:rule="!self.matches('^https?:') || self.matches('^https?://([^/?]*@)?([A-Za-z0-9._-]+|[[][0-9a-f:]+[]])(:[0-9]{1,5})?([/?]|$)')",message="an http or https redirect URI must have a host of letters, digits, dots, dashes and underscores, and may have a port of 5 digits at most"
-	// +kubebuilder:validation:items:XValidation:rule="!self.matches('^[a-z][a-z0-9+.-]*://[^/?]*@')",message="a redirect URI must have no user information before its host"
-	// +kubebuilder:validation:items:XValidation:rule="!self.startsWith('http:') || self.matches('^http://(localhost|127[.]0[.]0[.]1|[[]::1[]])(:[0-9]+)?(/|[?]|$)')",message="an http redirect URI must have the host localhost, 127.0.0.1 or [::1]; use https"
-	// +kubebuilder:validation:items:XValidation:rule="self.matches('^https?:') || self.matches('^[a-z][a-z0-9+-]*([.][a-z0-9+-]+)+:')",message="a private-use scheme must be a reverse domain name, such as com.example.app:/callback"
-	RedirectURIs []string `json:"redirectURIs,omitempty"`
+	RedirectURIs []RedirectURI `json:"redirectURIs,omitempty"`
 	// grantTypes are the grant types the client may use.
 	// +required
 	// +listType=set
@@ -95,12 +135,29 @@ type OAuthClientSpec struct {
 	// +listMapKey=name
 	// +kubebuilder:validation:MaxItems=32
 	Resources []ResourceReference `json:"resources,omitempty"`
-	// authentication says how a Confidential client proves who it is at the token endpoint.
+	// authentication says how a Confidential client proves who it is.
 	// +optional
 	Authentication *ClientAuthentication `json:"authentication,omitempty"`
+	// pkce: Required when empty. Optional is a relaxation for a Confidential client that knows no PKCE; one that sends a
+	// code_challenge is still held to it.
+	// +optional
+	PKCE PKCE `json:"pkce,omitempty"`
+	// subjectType: Public when empty, for the same `sub` as every client; Pairwise for one that clients of other namespaces or
+	// hosts don't know. A change makes every user a stranger to the client.
+	// +optional
+	SubjectType SubjectType `json:"subjectType,omitempty"`
 	// idToken shapes the ID tokens that are issued to this client.
 	// +optional
 	IDToken *IDToken `json:"idToken,omitempty"`
+	// userinfo shapes what the userinfo endpoint answers this client.
+	// +optional
+	Userinfo *Userinfo `json:"userinfo,omitempty"`
+	// refreshTokens shapes the client's refresh tokens.
+	// +optional
+	RefreshTokens *RefreshTokens `json:"refreshTokens,omitempty"`
+	// logout says where users go after they signed out, and where the client is told.
+	// +optional
+	Logout *Logout `json:"logout,omitempty"`
 	// disabled refuses the client everything, its live tokens included.
 	// +optional
 	Disabled bool `json:"disabled,omitempty"`
@@ -111,6 +168,47 @@ type IDToken struct {
 	// signingAlgorithm of ID tokens; RS256 when empty, as OpenID Connect requires.
 	// +optional
 	SigningAlgorithm SigningAlgorithm `json:"signingAlgorithm,omitempty"`
+}
+
+// Userinfo shapes the answers of the userinfo endpoint (OpenID Connect Core section 5.3.2).
+type Userinfo struct {
+	// signingAlgorithm makes the answer a JWT that is signed with it; plain JSON when empty.
+	// +optional
+	SigningAlgorithm SigningAlgorithm `json:"signingAlgorithm,omitempty"`
+}
+
+// RefreshTokenRotation says when a client gets a new refresh token.
+// +kubebuilder:validation:Enum=Always;Never
+type RefreshTokenRotation string
+
+// The ways of rotating refresh tokens.
+const (
+	RotateAlways RefreshTokenRotation = "Always"
+	RotateNever  RefreshTokenRotation = "Never"
+)
+
+// RefreshTokens shapes a client's refresh tokens.
+type RefreshTokens struct {
+	// rotation: Always when empty, so that every refresh token works once and a stolen one is noticed (RFC 9700 section
+	// 4.14.2). Never is a relaxation for a Confidential client that can't store a new one each time.
+	// +optional
+	Rotation RefreshTokenRotation `json:"rotation,omitempty"`
+}
+
+// Logout is what a client has to do with signing out.
+type Logout struct {
+	// postLogoutRedirectURIs are where users may be sent after they signed out (OpenID Connect RP-Initiated Logout section
+	// 3.1). They are compared exactly.
+	// +optional
+	// +listType=set
+	// +kubebuilder:validation:MaxItems=32
+	PostLogoutRedirectURIs []RedirectURI `json:"postLogoutRedirectURIs,omitempty"`
+	// backChannelURI is sent a logout token when a user signs out (OpenID Connect Back-Channel Logout section 2.2).
+	// +optional
+	// +kubebuilder:validation:MaxLength=512
+	// +kubebuilder:validation:XValidation:rule="isURL(self) && url(self).getHost() != '' && (self.startsWith('https://') || self.matches('^http://(localhost|127[.]0[.]0[.]1|[[]::1[]])(:[0-9]+)?(/|[?]|$)'))",message="backChannelURI must be an https URL, such as https://shop.example/backchannel-logout (http is accepted for localhost, 127.0.0.1 and [::1] only)"
+	// +kubebuilder:validation:XValidation:rule="!self.contains('#') && !self.contains('\\\\') && self.matches('^[!-~]*$') && !self.matches('^https?://[^/?]*@')",message="backChannelURI must have no fragment, user information, backslash, space or non-ASCII character"
+	BackChannelURI string `json:"backChannelURI,omitempty"`
 }
 
 // ResourceReference names a ResourceServer and scopes of it.
@@ -135,68 +233,6 @@ type ResourceReference struct {
 	Scopes []string `json:"scopes"`
 }
 
-// ClientAuthentication is exactly one way of authenticating a client.
-// +kubebuilder:validation:XValidation:rule="has(self.clientSecret)",message="authentication needs one method: clientSecret"
-type ClientAuthentication struct {
-	// clientSecret: a shared secret (RFC 6749 section 2.3.1), kept in a Secret of the client's own namespace.
-	// +optional
-	ClientSecret *ClientSecret `json:"clientSecret,omitempty"`
-}
-
-// SecretSource says who makes a client secret.
-// +kubebuilder:validation:Enum=Generated;Existing
-type SecretSource string
-
-// The sources of a client secret.
-const (
-	// SecretGenerated secrets are made by Latchkey, which owns the Secret.
-	SecretGenerated SecretSource = "Generated"
-	// SecretExisting secrets are brought by the team; Latchkey waits for them, follows their changes and never writes them.
-	SecretExisting SecretSource = "Existing"
-)
-
-// ClientSecret says where a client's secret is kept.
-// +kubebuilder:validation:XValidation:rule="self.source != 'Existing' || (!has(self.labels) && !has(self.annotations))",message="labels and annotations are for source: Generated; an Existing Secret is never written"
-type ClientSecret struct {
-	// source: Generated (made and owned by Latchkey) or Existing (brought by you, never written).
-	// +required
-	Source SecretSource `json:"source"`
-	// secretName is the Secret's name, in the client's namespace.
-	// +required
-	// +kubebuilder:validation:MinLength=1
-	// +kubebuilder:validation:MaxLength=253
-	// +kubebuilder:validation:XValidation:rule="self.matches('^[a-z0-9]([a-z0-9-]*[a-z0-9])?([.][a-z0-9]([a-z0-9-]*[a-z0-9])?)*$')",message="the name of a Secret has lower-case letters, digits, dashes and dots, and begins and ends with a letter or digit"
-	SecretName string `json:"secretName"`
-	// keys renames the Secret's keys, from client-id, client-secret or issuer to the name your application reads.
-	// +optional
-	// +kubebuilder:validation:MaxProperties=3
-	// +kubebuilder:validation:XValidation:rule="self.all(k, k in ['client-id', 'client-secret', 'issuer'])",message="keys may rename client-id, client-secret and issuer only"
-	// +kubebuilder:validation:XValidation:rule="self.all(k, self[k].matches('^[A-Za-z0-9._-]{1,64}$'))",message="a key of a Secret has 1 to 64 letters, digits, dots, dashes or underscores"
-	// +kubebuilder:validation:XValidation:rule="['client-id', 'client-secret', 'issuer'].all(k, ['client-id', 'client-secret', 'issuer'].all(l, k == l || (k in self ? self[k] : k) != (l in self ? self[l] : l))) && self.all(k, !(self[k] in ['type', 'provider', 'uri']))",message="keys must be renamed to different names, none of them type, provider or uri"
-	Keys map[string]SecretKey `json:"keys,omitempty"`
-	// labels are set on a Generated Secret.
-	// +optional
-	// +kubebuilder:validation:MaxProperties=32
-	Labels map[string]LabelValue `json:"labels,omitempty"`
-	// annotations are set on a Generated Secret.
-	// +optional
-	// +kubebuilder:validation:MaxProperties=32
-	Annotations map[string]AnnotationValue `json:"annotations,omitempty"`
-}
-
-// SecretKey is a key of a Secret's data.
-// +kubebuilder:validation:MaxLength=64
-type SecretKey string
-
-// LabelValue is the value of a label.
-// +kubebuilder:validation:MaxLength=63
-// +kubebuilder:validation:Pattern=`^([A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?)?$`
-type LabelValue string
-
-// AnnotationValue is the value of an annotation.
-// +kubebuilder:validation:MaxLength=1024
-type AnnotationValue string
-
 // OAuthClientStatus is what the controller observed of a client.
 type OAuthClientStatus struct {
 	// observedGeneration is the generation that this status speaks of.
@@ -216,6 +252,11 @@ type OAuthClientStatus struct {
 	// +listMapKey=id
 	// +kubebuilder:validation:MaxItems=8
 	Secrets []ClientSecretStatus `json:"secrets,omitempty"`
+	// relaxations are the rules that the spec relaxes for this client.
+	// +optional
+	// +listType=set
+	// +kubebuilder:validation:MaxItems=8
+	Relaxations []Relaxation `json:"relaxations,omitempty"`
 	// conditions: Ready, Accepted, ResolvedRefs, SecretReady, Stalled.
 	// +optional
 	// +listType=map
@@ -223,6 +264,21 @@ type OAuthClientStatus struct {
 	// +kubebuilder:validation:MaxItems=8
 	Conditions []metav1.Condition `json:"conditions,omitempty"`
 }
+
+// Relaxation is a rule that holds for every client and is relaxed for one, by its spec.
+// +kubebuilder:validation:Enum=PKCEOptional;AssertionAudienceTokenEndpoint;RefreshTokenRotationNever
+type Relaxation string
+
+// The relaxations.
+const (
+	// RelaxedPKCE: the client may do without PKCE (spec.pkce: Optional).
+	RelaxedPKCE Relaxation = "PKCEOptional"
+	// RelaxedAssertionAudience: the client's assertions may be for the URL of the token endpoint
+	// (spec.authentication.privateKeyJWT.audience: IssuerOrTokenEndpoint).
+	RelaxedAssertionAudience Relaxation = "AssertionAudienceTokenEndpoint"
+	// RelaxedRefreshTokenRotation: the client keeps its refresh token (spec.refreshTokens.rotation: Never).
+	RelaxedRefreshTokenRotation Relaxation = "RefreshTokenRotationNever"
+)
 
 // ClientSecretStatus is one client secret that is valid now.
 type ClientSecretStatus struct {

@@ -56,6 +56,10 @@ type ResourceServerSpec struct {
 	// accessToken shapes the access tokens for this API.
 	// +optional
 	AccessToken *AccessToken `json:"accessToken,omitempty"`
+	// introspection says which clients may ask what a token for this API is good for, besides the ServiceAccounts that RBAC
+	// allows to review this ResourceServer.
+	// +optional
+	Introspection *Introspection `json:"introspection,omitempty"`
 	// access says which clients of other namespaces may ask for which scopes. Clients of the ResourceServer's own namespace
 	// may ask for all; others for nothing that no rule here allows.
 	// +optional
@@ -96,6 +100,18 @@ type AccessToken struct {
 	// signingAlgorithm of access tokens; ES256 when empty.
 	// +optional
 	SigningAlgorithm SigningAlgorithm `json:"signingAlgorithm,omitempty"`
+}
+
+// Introspection allows clients to introspect tokens (RFC 7662).
+type Introspection struct {
+	// clients are names of OAuthClients in the ResourceServer's own namespace.
+	// +required
+	// +listType=set
+	// +kubebuilder:validation:MinItems=1
+	// +kubebuilder:validation:MaxItems=32
+	// +kubebuilder:validation:items:MinLength=1
+	// +kubebuilder:validation:items:MaxLength=63
+	Clients []string `json:"clients"`
 }
 
 // AccessRule allows clients of the selected namespaces to ask for scopes.

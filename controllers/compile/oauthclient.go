@@ -31,7 +31,7 @@ func OAuthClient(w World, c *v1alpha1.OAuthClient) (string, *registry.Client, []
 		IDTokenAlgorithm: config.IDTokenAlgorithm,
 	}
 	for _, uri := range c.Spec.RedirectURIs {
-		client.RedirectURIs = append(client.RedirectURIs, registry.ParseRedirectURI(uri, client.Public))
+		client.RedirectURIs = append(client.RedirectURIs, registry.ParseRedirectURI(string(uri), client.Public))
 	}
 	if t := c.Spec.IDToken; t != nil && t.SigningAlgorithm != "" {
 		client.IDTokenAlgorithm = keys.Algorithm(t.SigningAlgorithm)

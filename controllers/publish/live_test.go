@@ -18,7 +18,9 @@ func TestClientIsUsableChangedAndGoneWithoutRestart(t *testing.T) {
 	id := compile.ClientID(c)
 	eventually(t, "the new client", func() bool { return clientIn(holder, id) != nil })
 
-	update(t, c, func(c *v1alpha1.OAuthClient) { c.Spec.RedirectURIs = []string{"https://shop.example/other"} })
+	update(t, c, func(c *v1alpha1.OAuthClient) {
+		c.Spec.RedirectURIs = []v1alpha1.RedirectURI{"https://shop.example/other"}
+	})
 	eventually(t, "the changed redirect URI", func() bool {
 		return clientIn(holder, id).RedirectURIs[0].URI == "https://shop.example/other"
 	})

@@ -182,7 +182,7 @@ func (w world) storefront(t *testing.T) *v1alpha1.OAuthClient {
 	return create(t, &v1alpha1.OAuthClient{
 		ObjectMeta: metav1.ObjectMeta{Namespace: w.web.Name, Name: "storefront"},
 		Spec: v1alpha1.OAuthClientSpec{
-			Type: v1alpha1.ClientPublic, RedirectURIs: []string{"https://shop.example/callback"},
+			Type: v1alpha1.ClientPublic, RedirectURIs: []v1alpha1.RedirectURI{"https://shop.example/callback"},
 			GrantTypes: []v1alpha1.GrantType{v1alpha1.GrantAuthorizationCode},
 			Resources:  []v1alpha1.ResourceReference{{Namespace: w.shop.Name, Name: "orders", Scopes: []string{"orders.read"}}},
 		},

@@ -32,6 +32,63 @@ func TestLocalUserRules(t *testing.T) {
 	})
 }
 
+func TestLocalUserProfileRules(t *testing.T) {
+	const (
+		address = "profileURL, pictureURL and website must be https URLs in ASCII, such as https://people.example/alice"
+		date    = "birthdate must be a date such as 1998-07-04, 0000-07-04 without the year, or a year such as 1998"
+		zone    = "zoneinfo must be a time zone by its IANA name, such as Europe/Berlin"
+		tag     = "locale must be a language tag (BCP 47) such as en or de-CH"
+		phone   = "phoneNumber must be in E.164 form: a plus sign and 2 to 15 digits, such as +14255551212"
+	)
+	rules := []rule{{name: "everything", patch: `
+profile:
+  givenName: Alice
+  familyName: Liddell
+  middleName: Pleasance
+  nickname: Al
+  profileURL: https://people.example/alice
+  pictureURL: https://people.example/alice.png?size=2
+  website: https://alice.example
+  gender: female
+  birthdate: "1852-05-04"
+  zoneinfo: America/Argentina/Buenos_Aires
+  locale: de-CH-1996
+  phoneNumber: "+14255551212"
+  address: {formatted: "Christ Church\nOxford", streetAddress: Christ Church, locality: Oxford, region: Oxfordshire, postalCode: OX1 1DP, country: England}
+`}, {name: "nothing", patch: `{profile: {}}`}, {name: "another claim", patch: `{profile: {shoeSize: 38}}`, message: "unknown field"}}
+	for _, row := range []struct{ field, value, message string }{
+		{"profileURL", "http://people.example", address},
+		{"pictureURL", "javascript:alert(1)", address},
+		{"website", "people.example", address},
+		{"website", "https:///alice", address},
+		{"website", "https://people.example/ä", address},
+		{"birthdate", "1998", ""},
+		{"birthdate", "0000-02-29", ""},
+		{"birthdate", "1998-7-4", date},
+		{"birthdate", "1998-13-01", date},
+		{"birthdate", "1998-02-30", date},
+		{"birthdate", "1998-04-31", date},
+		{"birthdate", "07/04/98", date},
+		{"zoneinfo", "UTC", ""},
+		{"zoneinfo", "Etc/GMT+5", ""},
+		{"zoneinfo", "Europe/", zone},
+		{"zoneinfo", "../etc/passwd", zone},
+		{"locale", "en", ""},
+		{"locale", "zh-Hant-TW", ""},
+		{"locale", "en_US", tag},
+		{"locale", "e", tag},
+		{"phoneNumber", "+442071838750", ""},
+		{"phoneNumber", "+1 425 5551212", phone},
+		{"phoneNumber", "04255551212", phone},
+		{"phoneNumber", "+0425555121", phone},
+		{"phoneNumber", "+12345678901234567", "may not be more than 16"},
+		{"givenName", strings.Repeat("a", 129), "may not be more than 128"},
+	} {
+		rules = append(rules, rule{name: row.field + " " + row.value, patch: `{profile: {` + row.field + `: "` + row.value + `"}}`, message: row.message})
+	}
+	localUser().check(t, rules)
+}
+
 func TestLocalUserChanges(t *testing.T) {
 	const stranger = "subject can't be changed: the user would become a stranger to every client"
 	localUser().checkChanges(t, []change{

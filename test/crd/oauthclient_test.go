@@ -25,7 +25,6 @@ func TestOAuthClientRules(t *testing.T) {
 		{name: "existing secret", patch: `{authentication: {clientSecret: {source: Existing}}}`},
 		{name: "public with authentication", patch: `{type: Public}`, message: "a Public client has no authentication; remove it, or set type: Confidential"},
 		{name: "confidential without authentication", patch: `{authentication: null}`, message: "a Confidential client needs authentication, such as authentication: {clientSecret: {source: Generated, secretName: <name>}}"},
-		{name: "authentication without method", patch: `{authentication: {clientSecret: null}}`, message: "authentication needs one method: clientSecret"},
 		{name: "no redirect URI", patch: `{redirectURIs: null}`, message: "grant type authorization_code needs at least one entry in redirectURIs"},
 		{name: "empty list of redirect URIs", patch: `{redirectURIs: []}`, message: "grant type authorization_code needs at least one entry in redirectURIs"},
 		{name: "long name", objectName: strings.Repeat("a", 64), message: "the name of an OAuthClient has at most 63 characters"},
@@ -94,7 +93,9 @@ func TestOAuthClientRedirectURIRules(t *testing.T) {
 	}
 	var rules []rule
 	for _, row := range rows {
-		rules = append(rules, rule{name: row.uri, patch: `{redirectURIs: ['` + row.uri + `']}`, message: row.message})
+		rules = append(rules,
+			rule{name: row.uri, patch: `{redirectURIs: ['` + row.uri + `']}`, message: row.message},
+			rule{name: "after logout " + row.uri, patch: `{logout: {postLogoutRedirectURIs: ['` + row.uri + `']}}`, message: row.message})
 	}
 	oauthClient().check(t, rules)
 }

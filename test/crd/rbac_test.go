@@ -41,16 +41,20 @@ func serverRights() []right {
 		{user: serverAccount, verbs: read, resource: "secrets"},
 		{user: serverAccount, verbs: write, resource: "secrets", namespace: operatorNamespace},
 		{user: serverAccount, verbs: read, resource: "namespaces", want: true},
-		{user: serverAccount, verbs: []string{"get", "list", "watch", "create"}, group: ours, resource: "oauthgrants", namespace: operatorNamespace, want: true},
-		{user: serverAccount, verbs: []string{"update", "patch", "delete", "deletecollection"}, group: ours, resource: "oauthgrants", namespace: operatorNamespace},
-		{user: serverAccount, verbs: []string{"patch"}, group: ours, resource: "oauthgrants", sub: "status", namespace: operatorNamespace, want: true},
-		{user: serverAccount, verbs: []string{"get", "update"}, group: ours, resource: "oauthgrants", sub: "status", namespace: operatorNamespace},
-		{user: serverAccount, verbs: append(read, "create"), group: ours, resource: "oauthgrants", namespace: "tenant"},
 		{user: serverAccount, verbs: []string{"create"}, group: "authentication.k8s.io", resource: "tokenreviews", want: true},
 		{user: serverAccount, verbs: []string{"create"}, group: "authorization.k8s.io", resource: "subjectaccessreviews", want: true},
 		{user: serverAccount, verbs: []string{"create"}, resource: "serviceaccounts", sub: "token", namespace: "tenant"},
 		{user: serverAccount, verbs: []string{"impersonate"}, resource: "users"},
 		{user: serverAccount, verbs: read, resource: "pods", namespace: operatorNamespace},
+	}
+	for _, resource := range []string{"oauthgrants", "oauthdeviceauthorizations"} {
+		rights = append(rights,
+			right{user: serverAccount, verbs: append(read, "create"), group: ours, resource: resource, namespace: operatorNamespace, want: true},
+			right{user: serverAccount, verbs: []string{"update", "patch", "delete", "deletecollection"}, group: ours, resource: resource, namespace: operatorNamespace},
+			right{user: serverAccount, verbs: []string{"patch"}, group: ours, resource: resource, sub: "status", namespace: operatorNamespace, want: true},
+			right{user: serverAccount, verbs: []string{"get", "update"}, group: ours, resource: resource, sub: "status", namespace: operatorNamespace},
+			right{user: serverAccount, verbs: append(read, "create"), group: ours, resource: resource, namespace: "tenant"},
+		)
 	}
 	for _, resource := range []string{"authorizationservers", "localusers", "oauthclients", "resourceservers"} {
 		rights = append(rights,
@@ -67,9 +71,6 @@ func controllerRights() []right {
 	rights := []right{
 		{user: controllerAccount, verbs: append(read, "create", "update", "delete"), resource: "secrets", namespace: "tenant", want: true},
 		{user: controllerAccount, verbs: []string{"patch", "deletecollection"}, resource: "secrets", namespace: "tenant"},
-		{user: controllerAccount, verbs: []string{"list", "delete"}, group: ours, resource: "oauthgrants", namespace: operatorNamespace, want: true},
-		{user: controllerAccount, verbs: []string{"get", "watch", "create", "update", "patch"}, group: ours, resource: "oauthgrants", namespace: operatorNamespace},
-		{user: controllerAccount, verbs: []string{"update", "patch"}, group: ours, resource: "oauthgrants", sub: "status", namespace: operatorNamespace},
 		{user: controllerAccount, verbs: []string{"get", "create", "update"}, group: "coordination.k8s.io", resource: "leases", namespace: operatorNamespace, want: true},
 		{user: controllerAccount, verbs: []string{"get", "create", "update"}, group: "coordination.k8s.io", resource: "leases", namespace: "kube-system"},
 		{user: controllerAccount, verbs: []string{"patch"}, group: "coordination.k8s.io", resource: "leases", namespace: operatorNamespace},
@@ -80,6 +81,13 @@ func controllerRights() []right {
 		{user: controllerAccount, verbs: []string{"create"}, resource: "serviceaccounts", sub: "token", namespace: "tenant"},
 		{user: controllerAccount, verbs: []string{"impersonate"}, resource: "users"},
 		{user: controllerAccount, verbs: []string{"create", "update", "patch"}, group: "rbac.authorization.k8s.io", resource: "clusterroles"},
+	}
+	for _, resource := range []string{"oauthgrants", "oauthdeviceauthorizations"} {
+		rights = append(rights,
+			right{user: controllerAccount, verbs: []string{"list", "delete"}, group: ours, resource: resource, namespace: operatorNamespace, want: true},
+			right{user: controllerAccount, verbs: []string{"get", "watch", "create", "update", "patch"}, group: ours, resource: resource, namespace: operatorNamespace},
+			right{user: controllerAccount, verbs: []string{"update", "patch"}, group: ours, resource: resource, sub: "status", namespace: operatorNamespace},
+		)
 	}
 	for _, resource := range []string{"authorizationservers", "localusers", "oauthclients", "resourceservers"} {
 		rights = append(rights,
@@ -102,9 +110,13 @@ func tenantRights() []right {
 		rights = append(rights,
 			right{user: tenant.user, verbs: []string{"review"}, group: ours, resource: "resourceservers", namespace: "tenant", want: tenant.review},
 			right{user: tenant.user, verbs: []string{"review"}, group: ours, resource: "resourceservers", namespace: "other"},
-			right{user: tenant.user, verbs: append(read, write...), group: ours, resource: "oauthgrants", namespace: "tenant"},
-			right{user: tenant.user, verbs: read, group: ours, resource: "oauthgrants", namespace: operatorNamespace},
 		)
+		for _, resource := range []string{"oauthgrants", "oauthdeviceauthorizations"} {
+			rights = append(rights,
+				right{user: tenant.user, verbs: append(read, write...), group: ours, resource: resource, namespace: "tenant"},
+				right{user: tenant.user, verbs: append(read, write...), group: ours, resource: resource, namespace: operatorNamespace},
+			)
+		}
 		for _, resource := range []string{"oauthclients", "resourceservers"} {
 			rights = append(rights,
 				right{user: tenant.user, verbs: read, group: ours, resource: resource, namespace: "tenant", want: true},

@@ -46,6 +46,10 @@ func TestResourceServerRules(t *testing.T) {
 		{name: "long name", objectName: strings.Repeat("a", 64), message: "the name of a ResourceServer has at most 63 characters"},
 		{name: "lifetime too long", patch: `{accessToken: {lifetime: 25h}}`, message: "lifetime must be between 30s and 24h"},
 		{name: "lifetime too short", patch: `{accessToken: {lifetime: 1s}}`, message: "lifetime must be between 30s and 24h"},
+		{name: "introspection", patch: `{introspection: {clients: [gateway, storefront]}}`},
+		{name: "introspection by nobody", patch: `{introspection: {clients: []}}`, message: "should have at least 1 items"},
+		{name: "introspection by 33 clients", patch: `{introspection: {clients: [` + strings.Repeat("a,", 33) + `]}}`, message: "must have at most 32 items"},
+		{name: "introspection by clients elsewhere", patch: `{introspection: {clients: [{namespace: web, name: storefront}]}}`, message: "unknown field"},
 		{name: "issuer named twice", patch: `{authorizationServerNames: [a, a]}`, message: "Duplicate value"},
 	})
 }

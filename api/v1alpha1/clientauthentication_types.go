@@ -1,0 +1,96 @@
+package v1alpha1
+
+// ClientAuthentication is exactly one way of authenticating a client.
+// +kubebuilder:validation:XValidation:rule="has(self.clientSecret) != has(self.privateKeyJWT)",message="authentication needs exactly one method: clientSecret or privateKeyJWT"
+type ClientAuthentication struct {
+	// clientSecret: a shared secret (RFC 6749 section 2.3.1), kept in a Secret of the client's own namespace.
+	// +optional
+	ClientSecret *ClientSecret `json:"clientSecret,omitempty"`
+	// privateKeyJWT: assertions that the client signs with a key of its own (RFC 7523, OpenID Connect Core section 9).
+	// +optional
+	PrivateKeyJWT *PrivateKeyJWT `json:"privateKeyJWT,omitempty"`
+}
+
+// AssertionAudience says what a client's assertions may be addressed to.
+// +kubebuilder:validation:Enum=Issuer;IssuerOrTokenEndpoint
+type AssertionAudience string
+
+// The audiences of assertions.
+const (
+	AudienceIssuer                AssertionAudience = "Issuer"
+	AudienceIssuerOrTokenEndpoint AssertionAudience = "IssuerOrTokenEndpoint"
+)
+
+// PrivateKeyJWT says which keys a client signs its assertions with.
+// +kubebuilder:validation:XValidation:rule="has(self.jwks) != has(self.jwksURI)",message="privateKeyJWT needs exactly one of jwks and jwksURI"
+type PrivateKeyJWT struct {
+	// jwks is a JWK Set (RFC 7517 section 5) in JSON with the client's public keys.
+	// +optional
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=16384
+	JWKS string `json:"jwks,omitempty"`
+	// jwksURI is where the client publishes its JWK Set. It is fetched when needed, and again when a key is not in it.
+	// +optional
+	// +kubebuilder:validation:MaxLength=512
+	// +kubebuilder:validation:XValidation:rule="self.startsWith('https://') && isURL(self) && url(self).getHost() != ''",message="jwksURI must be an https URL, such as https://shop.example/jwks.json"
+	// +kubebuilder:validation:XValidation:rule="!self.contains('#') && !self.contains('\\\\') && self.matches('^[!-~]*$') && !self.matches('^https?://[^/?]*@')",message="jwksURI must have no fragment, user information, backslash, space or non-ASCII character"
+	JWKSURI string `json:"jwksURI,omitempty"`
+	// audience: Issuer when empty, so that assertions are addressed to the issuer alone. IssuerOrTokenEndpoint is a relaxation
+	// for clients that address them to the URL of the token endpoint.
+	// +optional
+	Audience AssertionAudience `json:"audience,omitempty"`
+}
+
+// SecretSource says who makes a client secret.
+// +kubebuilder:validation:Enum=Generated;Existing
+type SecretSource string
+
+// The sources of a client secret.
+const (
+	// SecretGenerated secrets are made by Latchkey, which owns the Secret.
+	SecretGenerated SecretSource = "Generated"
+	// SecretExisting secrets are brought by the team; Latchkey waits for them, follows their changes and never writes them.
+	SecretExisting SecretSource = "Existing"
+)
+
+// ClientSecret says where a client's secret is kept.
+// +kubebuilder:validation:XValidation:rule="self.source != 'Existing' || (!has(self.labels) && !has(self.annotations))",message="labels and annotations are for source: Generated; an Existing Secret is never written"
+type ClientSecret struct {
+	// source: Generated (made and owned by Latchkey) or Existing (brought by you, never written).
+	// +required
+	Source SecretSource `json:"source"`
+	// secretName is the Secret's name, in the client's namespace.
+	// +required
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=253
+	// +kubebuilder:validation:XValidation:rule="self.matches('^[a-z0-9]([a-z0-9-]*[a-z0-9])?([.][a-z0-9]([a-z0-9-]*[a-z0-9])?)*$')",message="the name of a Secret has lower-case letters, digits, dashes and dots, and begins and ends with a letter or digit"
+	SecretName string `json:"secretName"`
+	// keys renames the Secret's keys, from client-id, client-secret or issuer to the name your application reads.
+	// +optional
+	// +kubebuilder:validation:MaxProperties=3
+	// +kubebuilder:validation:XValidation:rule="self.all(k, k in ['client-id', 'client-secret', 'issuer'])",message="keys may rename client-id, client-secret and issuer only"
+	// +kubebuilder:validation:XValidation:rule="self.all(k, self[k].matches('^[A-Za-z0-9._-]{1,64}$'))",message="a key of a Secret has 1 to 64 letters, digits, dots, dashes or underscores"
+	// +kubebuilder:validation:XValidation:rule="['client-id', 'client-secret', 'issuer'].all(k, ['client-id', 'client-secret', 'issuer'].all(l, k == l || (k in self ? self[k] : k) != (l in self ? self[l] : l))) && self.all(k, !(self[k] in ['type', 'provider', 'uri']))",message="keys must be renamed to different names, none of them type, provider or uri"
+	Keys map[string]SecretKey `json:"keys,omitempty"`
+	// labels are set on a Generated Secret.
+	// +optional
+	// +kubebuilder:validation:MaxProperties=32
+	Labels map[string]LabelValue `json:"labels,omitempty"`
+	// annotations are set on a Generated Secret.
+	// +optional
+	// +kubebuilder:validation:MaxProperties=32
+	Annotations map[string]AnnotationValue `json:"annotations,omitempty"`
+}
+
+// SecretKey is a key of a Secret's data.
+// +kubebuilder:validation:MaxLength=64
+type SecretKey string
+
+// LabelValue is the value of a label.
+// +kubebuilder:validation:MaxLength=63
+// +kubebuilder:validation:Pattern=`^([A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?)?$`
+type LabelValue string
+
+// AnnotationValue is the value of an annotation.
+// +kubebuilder:validation:MaxLength=1024
+type AnnotationValue string
