@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"net/http"
 	"os"
 	"time"
 
@@ -30,6 +29,7 @@ import (
 	"github.com/latchkey-io/latchkey/server/store/kubernetes"
 	"github.com/latchkey-io/latchkey/server/store/memory"
 	"github.com/latchkey-io/latchkey/server/token"
+	"github.com/latchkey-io/latchkey/server/workload"
 )
 
 // process is a server being put together: what runs beside the listeners, and what /readyz asks.
@@ -133,7 +133,11 @@ func (p *process) listeners(ctx context.Context, grants store.Grants) ([]server.
 	if err != nil {
 		return nil, err
 	}
-	public, err := server.New(server.Config{Holder: p.holder, Grants: grants, TrustedProxies: proxies, Logger: p.logger, Metrics: p.metrics})
+	callers, err := p.callers()
+	if err != nil {
+		return nil, err
+	}
+	public, err := server.New(server.Config{Holder: p.holder, Grants: grants, Callers: callers, TrustedProxies: proxies, Logger: p.logger, Metrics: p.metrics})
 	if err != nil {
 		return nil, err
 	}
@@ -145,10 +149,7 @@ func (p *process) listeners(ctx context.Context, grants store.Grants) ([]server.
 	if err != nil {
 		return nil, err
 	}
-	reviews, err := p.reviews(grants)
-	if err != nil {
-		return nil, err
-	}
+	reviews := &review.Handler{Holder: p.holder, Verifier: &token.Verifier{Grants: grants, Now: time.Now}, Callers: callers, Logger: p.logger}
 	all := []server.Listener{
 		{Name: "https", Address: o.address, TLS: server.TLSConfig(serving), Handler: public},
 		{Name: "review", Address: o.reviewAddress, TLS: reviewTLS, Handler: reviews},
@@ -160,18 +161,13 @@ func (p *process) listeners(ctx context.Context, grants store.Grants) ([]server.
 	return all, nil
 }
 
-// reviews makes the handler of TokenReviews.
-func (p *process) reviews(grants store.Grants) (http.Handler, error) {
+// callers finds out about the ServiceAccounts that call.
+func (p *process) callers() (*workload.Callers, error) {
 	kube, err := clientset.NewForConfig(p.config)
 	if err != nil {
 		return nil, err
 	}
-	return &review.Handler{
-		Holder:   p.holder,
-		Verifier: &token.Verifier{Grants: grants, Now: time.Now},
-		Callers:  review.NewCallers(kube.AuthenticationV1().TokenReviews(), kube.AuthorizationV1().SubjectAccessReviews(), time.Now),
-		Logger:   p.logger,
-	}, nil
+	return workload.NewCallers(kube.AuthenticationV1().TokenReviews(), kube.AuthorizationV1().SubjectAccessReviews(), time.Now), nil
 }
 
 type getCertificate = func(*tls.ClientHelloInfo) (*tls.Certificate, error)

@@ -20,6 +20,7 @@ import (
 	"github.com/latchkey-io/latchkey/server/token"
 	"github.com/latchkey-io/latchkey/server/ui"
 	"github.com/latchkey-io/latchkey/server/userinfo"
+	"github.com/latchkey-io/latchkey/server/workload"
 )
 
 // Config is what a server needs.
@@ -28,6 +29,8 @@ type Config struct {
 	Holder *registry.Holder
 	// Grants is where grants are kept.
 	Grants store.Grants
+	// Callers proves the ServiceAccounts that introspect tokens. When nil, only clients do.
+	Callers *workload.Callers
 	// TrustedProxies are the networks whose X-Forwarded-For is believed; none by default.
 	TrustedProxies []netip.Prefix
 	// Now is the clock; time.Now when nil.

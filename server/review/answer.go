@@ -57,12 +57,12 @@ func (h *Handler) audiences(ctx context.Context, iss *registry.Issuer, c *caller
 			continue
 		}
 		if !c.apiServer {
-			allowed, err := h.Callers.mayReview(ctx, c, resource)
+			allowed, err := h.Callers.MayReview(ctx, c.account, resource)
 			if err != nil {
-				return nil, err
+				return nil, retriable(err)
 			}
 			if !allowed {
-				h.Logger.InfoContext(ctx, "a caller may not review tokens for an audience", "caller", c.user.Username, "audience", audience)
+				h.Logger.InfoContext(ctx, "a caller may not review tokens for an audience", "caller", c.account.Username(), "audience", audience)
 				continue
 			}
 		}

@@ -16,6 +16,7 @@ import (
 
 	"github.com/latchkey-io/latchkey/hack/controlplane"
 	"github.com/latchkey-io/latchkey/server/registry/registrytest"
+	"github.com/latchkey-io/latchkey/server/workload/workloadtest"
 )
 
 // askAs posts a TokenReview with a bearer token.
@@ -35,25 +36,25 @@ func (f *fixture) askAs(t *testing.T, bearer, raw string, audiences ...string) (
 	return answer.Status, w
 }
 
-func newCallerFixture(t *testing.T) (*fixture, *wire) {
+func newCallerFixture(t *testing.T) (*fixture, *workloadtest.Wire) {
 	f := newFixture(t)
-	callers, w := newCallers(t, cluster, f.clock)
+	callers, w := cluster.Callers(t, f.clock)
 	f.handler.Callers = callers
 	return f, w
 }
 
 func TestAServiceReviewsTokensForItself(t *testing.T) {
 	f, w := newCallerFixture(t)
-	account := newAccount(t)
-	allow(t, account, "review", "photos")
-	bearer, raw := accountToken(t, account, f.iss.URL), f.sign(t, f.access(registrytest.Photos))
+	account := cluster.Account(t)
+	cluster.Allow(t, account, "review", "photos")
+	bearer, raw := cluster.Token(t, account, f.iss.URL), f.sign(t, f.access(registrytest.Photos))
 	for range 3 {
 		got, _ := f.askAs(t, bearer, raw, registrytest.Photos)
 		if !got.Authenticated || got.User.Username != "oauth:alice" || !slices.Equal(got.Audiences, []string{registrytest.Photos}) {
 			t.Fatalf("got %+v", got)
 		}
 	}
-	if n, m := w.requests("tokenreviews"), w.requests("subjectaccessreviews"); n != 1 || m != 1 {
+	if n, m := w.Requests("tokenreviews"), w.Requests("subjectaccessreviews"); n != 1 || m != 1 {
 		t.Errorf("three reviews cost %d TokenReviews and %d SubjectAccessReviews", n, m)
 	}
 	got, _ := f.askAs(t, bearer, f.foreign(t), registrytest.Photos)
@@ -83,11 +84,11 @@ func TestReviewByAPartyThatIsNotTheAudience(t *testing.T) {
 		"the right for all in its own name": {verb: "*", asked: []string{registrytest.Photos}, want: []string{registrytest.Photos}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			account := newAccount(t)
+			account := cluster.Account(t)
 			if test.verb != "" {
-				allow(t, account, test.verb, test.names...)
+				cluster.Allow(t, account, test.verb, test.names...)
 			}
-			got, w := f.askAs(t, accountToken(t, account, f.iss.URL), raw, test.asked...)
+			got, w := f.askAs(t, cluster.Token(t, account, f.iss.URL), raw, test.asked...)
 			if test.want == nil {
 				wantNo(t, got, w.Code)
 				return
@@ -102,9 +103,9 @@ func TestReviewByAPartyThatIsNotTheAudience(t *testing.T) {
 // Reviewing tokens for kube-apiserver can't be allowed: it is no ResourceServer, so not even a right to all of them counts.
 func TestTheRightToReviewAllIsNotForAPIServer(t *testing.T) {
 	f, _ := newCallerFixture(t)
-	account := newAccount(t)
-	allowEverywhere(t, account)
-	bearer, raw := accountToken(t, account, f.iss.URL), f.sign(t, f.access(registrytest.Orders, kubernetes))
+	account := cluster.Account(t)
+	cluster.AllowEverywhere(t, account)
+	bearer, raw := cluster.Token(t, account, f.iss.URL), f.sign(t, f.access(registrytest.Orders, kubernetes))
 	got, w := f.askAs(t, bearer, raw, kubernetes)
 	wantNo(t, got, w.Code)
 	if got, _ := f.askAs(t, bearer, raw, registrytest.Orders); !got.Authenticated {
@@ -114,22 +115,20 @@ func TestTheRightToReviewAllIsNotForAPIServer(t *testing.T) {
 
 func TestCallersThatAreNotProven(t *testing.T) {
 	f, w := newCallerFixture(t)
-	account := newAccount(t)
-	allow(t, account, "review", "photos")
+	account := cluster.Account(t)
+	cluster.Allow(t, account, "review", "photos")
 	raw := f.sign(t, f.access(registrytest.Photos))
-	gone := newAccount(t)
-	allow(t, gone, "review", "photos")
-	deleted := accountToken(t, gone, f.iss.URL)
-	if err := clientset(t, cluster, "").CoreV1().ServiceAccounts("demo").Delete(t.Context(), gone, metav1.DeleteOptions{}); err != nil {
-		t.Fatal(err)
-	}
-	good := accountToken(t, account, f.iss.URL)
+	gone := cluster.Account(t)
+	cluster.Allow(t, gone, "review", "photos")
+	deleted := cluster.Token(t, gone, f.iss.URL)
+	cluster.Remove(t, gone)
+	good := cluster.Token(t, account, f.iss.URL)
 	for name, test := range map[string]struct {
 		bearer string
 		asks   int
 	}{
-		"a token for kube-apiserver":         {accountToken(t, account), 1},
-		"a token for another service":        {accountToken(t, account, "https://vault.example.com"), 1},
+		"a token for kube-apiserver":         {cluster.Token(t, account), 1},
+		"a token for another service":        {cluster.Token(t, account, "https://vault.example.com"), 1},
 		"a deleted ServiceAccount":           {deleted, 1},
 		"a broken signature":                 {good[:len(good)-4] + "AAAA", 1},
 		"an access token of ours":            {raw, 0},
@@ -138,7 +137,7 @@ func TestCallersThatAreNotProven(t *testing.T) {
 		"nothing":                            {"", 0},
 	} {
 		t.Run(name, func(t *testing.T) {
-			before := w.requests("tokenreviews")
+			before := w.Requests("tokenreviews")
 			_, answer := f.askAs(t, test.bearer, raw, registrytest.Photos)
 			var status metav1.Status
 			if err := json.Unmarshal(answer.Body.Bytes(), &status); err != nil {
@@ -147,7 +146,7 @@ func TestCallersThatAreNotProven(t *testing.T) {
 			if answer.Code != http.StatusUnauthorized || status.Reason != metav1.StatusReasonUnauthorized {
 				t.Errorf("HTTP %d %+v", answer.Code, status)
 			}
-			if asked := w.requests("tokenreviews") - before; asked != test.asks {
+			if asked := w.Requests("tokenreviews") - before; asked != test.asks {
 				t.Errorf("kube-apiserver was asked %d times, want %d", asked, test.asks)
 			}
 		})
@@ -166,12 +165,12 @@ func TestCallersThatAreNotProven(t *testing.T) {
 // With no issuer there is no audience to ask for, and kube-apiserver would take none for its own.
 func TestNoIssuersMeansNoCallers(t *testing.T) {
 	f, w := newCallerFixture(t)
-	account := newAccount(t)
+	account := cluster.Account(t)
 	f.publish()
-	if _, answer := f.askAs(t, accountToken(t, account), "x", registrytest.Photos); answer.Code != http.StatusUnauthorized {
+	if _, answer := f.askAs(t, cluster.Token(t, account), "x", registrytest.Photos); answer.Code != http.StatusUnauthorized {
 		t.Errorf("HTTP %d", answer.Code)
 	}
-	if n := w.requests("tokenreviews"); n != 0 {
+	if n := w.Requests("tokenreviews"); n != 0 {
 		t.Errorf("kube-apiserver was asked %d times", n)
 	}
 }
@@ -179,7 +178,7 @@ func TestNoIssuersMeansNoCallers(t *testing.T) {
 // What is remembered of a caller is held against the issuers there are now.
 func TestACallerForAnIssuerThatIsGone(t *testing.T) {
 	f, _ := newCallerFixture(t)
-	bearer := accountToken(t, newAccount(t), f.iss.URL)
+	bearer := cluster.Token(t, cluster.Account(t), f.iss.URL)
 	if _, answer := f.askAs(t, bearer, "x", registrytest.Photos); answer.Code != http.StatusOK {
 		t.Fatalf("HTTP %d", answer.Code)
 	}
@@ -191,20 +190,18 @@ func TestACallerForAnIssuerThatIsGone(t *testing.T) {
 
 func TestAnswersAboutCallersAreKeptForSeconds(t *testing.T) {
 	f, _ := newCallerFixture(t)
-	account := newAccount(t)
-	bearer, raw := accountToken(t, account, f.iss.URL), f.sign(t, f.access(registrytest.Photos))
+	account := cluster.Account(t)
+	bearer, raw := cluster.Token(t, account, f.iss.URL), f.sign(t, f.access(registrytest.Photos))
 	got, _ := f.askAs(t, bearer, raw, registrytest.Photos)
 	wantNo(t, got, http.StatusOK)
-	allow(t, account, "review", "photos")
+	cluster.Allow(t, account, "review", "photos")
 	got, _ = f.askAs(t, bearer, raw, registrytest.Photos)
 	wantNo(t, got, http.StatusOK)
 	f.now = f.now.Add(3 * time.Second)
 	if got, _ = f.askAs(t, bearer, raw, registrytest.Photos); !got.Authenticated {
 		t.Error("a right that was given 3 s ago does not count yet")
 	}
-	if err := clientset(t, cluster, "").CoreV1().ServiceAccounts("demo").Delete(t.Context(), account, metav1.DeleteOptions{}); err != nil {
-		t.Fatal(err)
-	}
+	cluster.Remove(t, account)
 	// kube-apiserver keeps what it found out about a token for 10 s as well.
 	err := wait.PollUntilContextTimeout(t.Context(), 100*time.Millisecond, time.Minute, true, func(context.Context) (bool, error) {
 		f.now = f.now.Add(11 * time.Second)
@@ -226,12 +223,13 @@ func TestAnAPIServerThatIsAwayIsNoNo(t *testing.T) {
 			t.Error(err)
 		}
 	})
-	if err := prepare(cp); err != nil {
+	alone, err := workloadtest.New(cp)
+	if err != nil {
 		t.Fatal(err)
 	}
 	f := newFixture(t)
-	f.handler.Callers, _ = newCallers(t, cp, f.clock)
-	bearer, _, err := cp.ServiceAccountToken(t.Context(), operatorNamespace, serverAccount, []string{f.iss.URL}, 10*time.Minute)
+	f.handler.Callers, _ = alone.Callers(t, f.clock)
+	bearer, _, err := cp.ServiceAccountToken(t.Context(), workloadtest.OperatorNamespace, workloadtest.ServerAccount, []string{f.iss.URL}, 10*time.Minute)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -32,6 +32,7 @@ import (
 	"github.com/latchkey-io/latchkey/server/oauth"
 	"github.com/latchkey-io/latchkey/server/registry"
 	"github.com/latchkey-io/latchkey/server/token"
+	"github.com/latchkey-io/latchkey/server/workload"
 )
 
 const (
@@ -59,7 +60,7 @@ type Handler struct {
 	// Verifier says which tokens are good.
 	Verifier *token.Verifier
 	// Callers proves and authorizes ServiceAccounts. When nil, kube-apiserver is the only caller.
-	Callers *Callers
+	Callers *workload.Callers
 	// Logger takes failures and why a token or a caller was refused; never a token.
 	Logger *slog.Logger
 }

@@ -1,0 +1,190 @@
+// Package workloadtest has, for tests, ServiceAccounts of a real control plane that call Latchkey, and Callers that ask its
+// kube-apiserver about them.
+package workloadtest
+
+import (
+	"context"
+	"net/http"
+	"path/filepath"
+	"sync"
+	"testing"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	rbacv1 "k8s.io/api/rbac/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	clientgo "k8s.io/client-go/kubernetes"
+	"k8s.io/client-go/tools/clientcmd"
+
+	"github.com/latchkey-io/latchkey/hack/controlplane"
+	"github.com/latchkey-io/latchkey/server/workload"
+)
+
+// Names in the cluster.
+const (
+	// OperatorNamespace and ServerAccount are where and as whom the server runs.
+	OperatorNamespace = "latchkey-system"
+	ServerAccount     = "latchkey-server"
+	// Namespace is the photos' team's, where the callers are.
+	Namespace = "demo"
+)
+
+// Cluster is a control plane with callers.
+type Cluster struct {
+	*controlplane.ControlPlane
+	admin clientgo.Interface
+}
+
+// New makes what all tests share: the server's ServiceAccount with no more rights than asking about callers takes, and the
+// callers' namespace.
+func New(cp *controlplane.ControlPlane) (*Cluster, error) {
+	admin, err := clientgo.NewForConfig(cp.RESTConfig())
+	if err != nil {
+		return nil, err
+	}
+	c := &Cluster{ControlPlane: cp, admin: admin}
+	return c, c.prepare(context.Background())
+}
+
+func (c *Cluster) prepare(ctx context.Context) error {
+	for _, name := range []string{OperatorNamespace, Namespace} {
+		namespace := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: name}}
+		if _, err := c.admin.CoreV1().Namespaces().Create(ctx, namespace, metav1.CreateOptions{}); err != nil {
+			return err
+		}
+	}
+	account := &corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Name: ServerAccount}}
+	if _, err := c.admin.CoreV1().ServiceAccounts(OperatorNamespace).Create(ctx, account, metav1.CreateOptions{}); err != nil {
+		return err
+	}
+	role := &rbacv1.ClusterRole{ObjectMeta: metav1.ObjectMeta{Name: ServerAccount}, Rules: []rbacv1.PolicyRule{
+		{APIGroups: []string{"authentication.k8s.io"}, Resources: []string{"tokenreviews"}, Verbs: []string{"create"}},
+		{APIGroups: []string{"authorization.k8s.io"}, Resources: []string{"subjectaccessreviews"}, Verbs: []string{"create"}},
+	}}
+	if _, err := c.admin.RbacV1().ClusterRoles().Create(ctx, role, metav1.CreateOptions{}); err != nil {
+		return err
+	}
+	_, err := c.admin.RbacV1().ClusterRoleBindings().Create(ctx, &rbacv1.ClusterRoleBinding{
+		ObjectMeta: metav1.ObjectMeta{Name: ServerAccount},
+		RoleRef:    rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "ClusterRole", Name: ServerAccount},
+		Subjects:   []rbacv1.Subject{{Kind: rbacv1.ServiceAccountKind, Namespace: OperatorNamespace, Name: ServerAccount}},
+	}, metav1.CreateOptions{})
+	return err
+}
+
+// Wire counts the requests to kube-apiserver by the last segment of their path.
+type Wire struct {
+	next  http.RoundTripper
+	mu    sync.Mutex
+	count map[string]int
+}
+
+// RoundTrip implements http.RoundTripper.
+func (w *Wire) RoundTrip(r *http.Request) (*http.Response, error) {
+	w.mu.Lock()
+	w.count[filepath.Base(r.URL.Path)]++
+	w.mu.Unlock()
+	return w.next.RoundTrip(r)
+}
+
+// Requests is how many there were for the resource, in the plural.
+func (w *Wire) Requests(resource string) int {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.count[resource]
+}
+
+// Callers asks kube-apiserver as the server's ServiceAccount; its requests are counted.
+func (c *Cluster) Callers(tb testing.TB, now func() time.Time) (*workload.Callers, *Wire) {
+	tb.Helper()
+	file := filepath.Join(tb.TempDir(), "kubeconfig")
+	if _, err := c.ServiceAccountKubeconfig(tb.Context(), OperatorNamespace, ServerAccount, file, time.Hour); err != nil {
+		tb.Fatal(err)
+	}
+	config, err := clientcmd.BuildConfigFromFlags("", file)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	w := &Wire{count: map[string]int{}}
+	config.QPS = -1
+	config.Wrap(func(next http.RoundTripper) http.RoundTripper {
+		w.next = next
+		return w
+	})
+	client, err := clientgo.NewForConfig(config)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return workload.NewCallers(client.AuthenticationV1().TokenReviews(), client.AuthorizationV1().SubjectAccessReviews(), now), w
+}
+
+// Account makes a ServiceAccount and returns its name.
+func (c *Cluster) Account(tb testing.TB) string {
+	tb.Helper()
+	account := &corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{GenerateName: "service-"}}
+	account, err := c.admin.CoreV1().ServiceAccounts(Namespace).Create(tb.Context(), account, metav1.CreateOptions{})
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return account.Name
+}
+
+// Remove deletes a ServiceAccount.
+func (c *Cluster) Remove(tb testing.TB, account string) {
+	tb.Helper()
+	if err := c.admin.CoreV1().ServiceAccounts(Namespace).Delete(tb.Context(), account, metav1.DeleteOptions{}); err != nil {
+		tb.Fatal(err)
+	}
+}
+
+// Token is a token of a ServiceAccount for the audiences; none: kube-apiserver's own.
+func (c *Cluster) Token(tb testing.TB, account string, audiences ...string) string {
+	tb.Helper()
+	raw, _, err := c.ServiceAccountToken(tb.Context(), Namespace, account, audiences, 10*time.Minute)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return raw
+}
+
+func rules(verb string, names []string) []rbacv1.PolicyRule {
+	return []rbacv1.PolicyRule{{APIGroups: []string{"oauth.latchkey.io"}, Resources: []string{"resourceservers"}, Verbs: []string{verb}, ResourceNames: names}}
+}
+
+func subjects(account string) []rbacv1.Subject {
+	return []rbacv1.Subject{{Kind: rbacv1.ServiceAccountKind, Namespace: Namespace, Name: account}}
+}
+
+// Allow lets a ServiceAccount do a verb to ResourceServers of its namespace: all, or those named.
+func (c *Cluster) Allow(tb testing.TB, account, verb string, names ...string) {
+	tb.Helper()
+	role := &rbacv1.Role{ObjectMeta: metav1.ObjectMeta{GenerateName: "reviewer-"}, Rules: rules(verb, names)}
+	role, err := c.admin.RbacV1().Roles(Namespace).Create(tb.Context(), role, metav1.CreateOptions{})
+	if err != nil {
+		tb.Fatal(err)
+	}
+	_, err = c.admin.RbacV1().RoleBindings(Namespace).Create(tb.Context(), &rbacv1.RoleBinding{
+		ObjectMeta: metav1.ObjectMeta{Name: role.Name}, Subjects: subjects(account),
+		RoleRef: rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "Role", Name: role.Name},
+	}, metav1.CreateOptions{})
+	if err != nil {
+		tb.Fatal(err)
+	}
+}
+
+// AllowEverywhere lets a ServiceAccount review tokens for every ResourceServer of the cluster.
+func (c *Cluster) AllowEverywhere(tb testing.TB, account string) {
+	tb.Helper()
+	role := &rbacv1.ClusterRole{ObjectMeta: metav1.ObjectMeta{GenerateName: "reviewer-"}, Rules: rules("review", nil)}
+	role, err := c.admin.RbacV1().ClusterRoles().Create(tb.Context(), role, metav1.CreateOptions{})
+	if err != nil {
+		tb.Fatal(err)
+	}
+	_, err = c.admin.RbacV1().ClusterRoleBindings().Create(tb.Context(), &rbacv1.ClusterRoleBinding{
+		ObjectMeta: metav1.ObjectMeta{Name: role.Name}, Subjects: subjects(account),
+		RoleRef: rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "ClusterRole", Name: role.Name},
+	}, metav1.CreateOptions{})
+	if err != nil {
+		tb.Fatal(err)
+	}
+}
