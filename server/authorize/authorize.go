@@ -45,7 +45,7 @@ func (h *Handler) Serve(w http.ResponseWriter, r *http.Request, iss *registry.Is
 	if err != nil {
 		return interaction.ShowStale(w, h.Pages, iss, err)
 	}
-	v := &visit{Request: req, iss: iss, browser: browser, now: now}
+	v := &interaction.Visit{Request: req, Issuer: iss, Browser: browser, Now: now}
 	if err := req.Validate(); err != nil {
 		h.refuse(r.Context(), w, v, err)
 		return nil
@@ -59,18 +59,10 @@ func (h *Handler) Serve(w http.ResponseWriter, r *http.Request, iss *registry.Is
 	case issueCode:
 		return h.issue(r.Context(), w, v, verdict.granted)
 	case askToConsent:
-		return v.goOn(w, interaction.Consent)
+		return v.GoOn(w, interaction.Consent)
 	}
-	v.browser = session.Ensure(w, iss, browser)
-	return v.goOn(w, interaction.Login)
-}
-
-// visit is a browser's visit with an authorization request.
-type visit struct {
-	*interaction.Request
-	iss     *registry.Issuer
-	browser session.Browser
-	now     time.Time
+	v.Browser = session.Ensure(w, iss, browser)
+	return v.GoOn(w, interaction.Login)
 }
 
 // turnToGet repeats a posted request as a GET: the session cookie, which is SameSite=Lax, does not come with a form that
@@ -96,19 +88,9 @@ func request(r *http.Request, iss *registry.Issuer, browser session.Browser, now
 	return interaction.Identify(iss, params, now)
 }
 
-// goOn sends the browser to the next page.
-func (v *visit) goOn(w http.ResponseWriter, step interaction.Step) error {
-	location, err := v.URL(v.iss, step, v.browser, v.now)
-	if err != nil {
-		return err
-	}
-	interaction.Redirect(w, location)
-	return nil
-}
-
 // issue sends the client its code. Nothing is written: the code is all that there is, until it is redeemed.
-func (h *Handler) issue(ctx context.Context, w http.ResponseWriter, v *visit, granted *registry.Ask) error {
-	client, s := v.Client, v.browser.Session
+func (h *Handler) issue(ctx context.Context, w http.ResponseWriter, v *interaction.Visit, granted *registry.Ask) error {
+	client, s := v.Client, v.Browser.Session
 	code := &token.Code{
 		ID:       token.NewID(),
 		ClientID: client.ID, ClientUID: client.UID, RedirectURI: v.RedirectURI, Challenge: v.Challenge,
@@ -116,7 +98,7 @@ func (h *Handler) issue(ctx context.Context, w http.ResponseWriter, v *visit, gr
 		Scopes: granted.Identity, Targets: token.Targets(granted), UserinfoClaims: granted.UserinfoClaims, IDTokenClaims: granted.IDTokenClaims,
 		Nonce: v.Nonce,
 	}
-	sealed, err := code.Seal(v.iss, v.now)
+	sealed, err := code.Seal(v.Issuer, v.Now)
 	switch {
 	case errors.Is(err, token.ErrCodeTooLong):
 		h.refuse(ctx, w, v, oauth.Errorf(oauth.InvalidRequest, "the request is too long for a code: ask for less, or use a shorter nonce").Wrap(err))
@@ -124,18 +106,18 @@ func (h *Handler) issue(ctx context.Context, w http.ResponseWriter, v *visit, gr
 	case err != nil:
 		return err
 	}
-	h.Logger.LogAttrs(ctx, slog.LevelInfo, "audit", v.Audit(v.iss, "code_issued",
+	h.Logger.LogAttrs(ctx, slog.LevelInfo, "audit", v.Audit(v.Issuer, "code_issued",
 		slog.String("user", s.User.Name), slog.String("grant", code.ID), slog.String("scope", oauth.JoinScope(granted.Scopes())))...)
 	respond(w, v, url.Values{"code": {sealed}})
 	return nil
 }
 
 // refuse tells the client that it gets no code.
-func (h *Handler) refuse(ctx context.Context, w http.ResponseWriter, v *visit, e *oauth.Error) {
+func (h *Handler) refuse(ctx context.Context, w http.ResponseWriter, v *interaction.Visit, e *oauth.Error) {
 	attrs := []slog.Attr{slog.String("error", string(e.Code)), slog.String("reason", e.Description)}
-	if v.browser.Session != nil {
-		attrs = append(attrs, slog.String("user", v.browser.Session.User.Name))
+	if v.Browser.Session != nil {
+		attrs = append(attrs, slog.String("user", v.Browser.Session.User.Name))
 	}
-	h.Logger.LogAttrs(ctx, slog.LevelInfo, "audit", v.Audit(v.iss, "code_refused", attrs...)...)
+	h.Logger.LogAttrs(ctx, slog.LevelInfo, "audit", v.Audit(v.Issuer, "code_refused", attrs...)...)
 	respondError(w, v, e)
 }

@@ -12,8 +12,8 @@ import (
 // respond sends the browser back to the client with the parameters, the state and the issuer identifier (RFC 6749
 // section 4.1.2, RFC 9207 section 2). Only a Request has a redirect URI to go to, and it only exists once that was found
 // to be the client's.
-func respond(w http.ResponseWriter, v *visit, params url.Values) {
-	params.Set("iss", v.iss.URL)
+func respond(w http.ResponseWriter, v *interaction.Visit, params url.Values) {
+	params.Set("iss", v.Issuer.URL)
 	if v.State != "" {
 		params.Set("state", v.State)
 	}
@@ -21,7 +21,7 @@ func respond(w http.ResponseWriter, v *visit, params url.Values) {
 }
 
 // respondError tells the client of an error (RFC 6749 section 4.1.2.1).
-func respondError(w http.ResponseWriter, v *visit, e *oauth.Error) {
+func respondError(w http.ResponseWriter, v *interaction.Visit, e *oauth.Error) {
 	params := url.Values{"error": {string(e.Code)}}
 	if e.Description != "" {
 		params.Set("error_description", oauth.PrintableASCII(e.Description))

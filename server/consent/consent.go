@@ -27,28 +27,20 @@ type Handler struct{ Config }
 // New makes a Handler.
 func New(c Config) *Handler { return &Handler{c} }
 
-// visit is a signed-in user's visit to the page with a valid request.
-type visit struct {
-	*interaction.Request
-	iss     *registry.Issuer
-	browser session.Browser
-	now     time.Time
-}
-
 // Serve shows what the client asks for, or takes the user's decision. It only ever leads back to /authorize. An error it
 // returns belongs on a page.
 func (h *Handler) Serve(w http.ResponseWriter, r *http.Request, iss *registry.Issuer) error {
-	v := &visit{iss: iss, now: h.Now()}
-	v.browser = session.Load(r, iss, v.now)
+	now := h.Now()
+	v := &interaction.Visit{Issuer: iss, Browser: session.Load(r, iss, now), Now: now}
 	step := interaction.Consent
 	if r.Method == http.MethodPost {
 		step = interaction.Approval
 	}
 	var err error
-	if v.Request, err = interaction.Open(r, iss, step, v.browser, v.now); err != nil {
+	if v.Request, err = interaction.Open(r, iss, step, v.Browser, v.Now); err != nil {
 		return interaction.ShowStale(w, h.Pages, iss, err)
 	}
-	if v.Validate() != nil || v.browser.Session == nil { // /authorize will see what has to be done
+	if v.Validate() != nil || v.Browser.Session == nil { // /authorize will see what has to be done
 		interaction.Redirect(w, v.RestartURL(iss))
 		return nil
 	}
@@ -59,15 +51,15 @@ func (h *Handler) Serve(w http.ResponseWriter, r *http.Request, iss *registry.Is
 }
 
 // show writes the page. Its form carries the digest of what is on it: that, and nothing else, is what can be allowed.
-func (h *Handler) show(w http.ResponseWriter, v *visit) error {
-	user := v.browser.Session.User
+func (h *Handler) show(w http.ResponseWriter, v *interaction.Visit) error {
+	user := v.Browser.Session.User
 	permitted, refusal := v.Ask.PermittedTo(user)
 	if refusal != nil { // since /authorize looked; it will look again
-		interaction.Redirect(w, v.RestartURL(v.iss))
+		interaction.Redirect(w, v.RestartURL(v.Issuer))
 		return nil
 	}
 	v.Shown = permitted.Digest(v.Client)
-	action, err := v.URL(v.iss, interaction.Approval, v.browser, v.now)
+	action, err := v.URL(v.Issuer, interaction.Approval, v.Browser, v.Now)
 	if err != nil {
 		return err
 	}
@@ -79,15 +71,15 @@ func (h *Handler) show(w http.ResponseWriter, v *visit) error {
 	return h.Pages.Consent(w, http.StatusOK, page)
 }
 
-func pageFor(v *visit, permitted *registry.Ask) (ui.ConsentPage, error) {
-	chrome, err := v.Chrome(v.iss)
+func pageFor(v *interaction.Visit, permitted *registry.Ask) (ui.ConsentPage, error) {
+	chrome, err := v.Chrome(v.Issuer)
 	if err != nil {
 		return ui.ConsentPage{}, err
 	}
-	user := v.browser.Session.User
+	user := v.Browser.Session.User
 	page := ui.ConsentPage{
 		Chrome: chrome, ClientName: v.Client.DisplayName, ClientID: v.Client.ID, RedirectHost: ui.RedirectHost(v.RedirectURI),
-		UserName: user.Name, UserDisplayName: user.DisplayName, SwitchUserURL: v.SwitchUserURL(v.iss),
+		UserName: user.Name, UserDisplayName: user.DisplayName, SwitchUserURL: v.SwitchUserURL(v.Issuer),
 	}
 	for _, name := range permitted.Identity {
 		page.Identity = append(page.Identity, ui.IdentityScope(name))
@@ -103,7 +95,7 @@ func pageFor(v *visit, permitted *registry.Ask) (ui.ConsentPage, error) {
 }
 
 // decide takes the user's decision back to /authorize, which acts on it.
-func (h *Handler) decide(w http.ResponseWriter, r *http.Request, v *visit) error {
+func (h *Handler) decide(w http.ResponseWriter, r *http.Request, v *interaction.Visit) error {
 	form, err := oauth.ParseBody(r)
 	if err != nil {
 		return err
@@ -114,12 +106,7 @@ func (h *Handler) decide(w http.ResponseWriter, r *http.Request, v *visit) error
 	default:
 		return oauth.Errorf(oauth.InvalidRequest, "decision must be allow or deny")
 	}
-	location, err := v.URL(v.iss, interaction.Authorize, v.browser, v.now)
-	if err != nil {
-		return err
-	}
-	h.Logger.LogAttrs(r.Context(), slog.LevelInfo, "audit", v.Audit(v.iss, "consent", slog.String("result", string(v.Decision)),
-		slog.String("user", v.browser.Session.User.Name), slog.String("requested_scope", oauth.JoinScope(v.Ask.Scopes())))...)
-	interaction.Redirect(w, location)
-	return nil
+	h.Logger.LogAttrs(r.Context(), slog.LevelInfo, "audit", v.Audit(v.Issuer, "consent", slog.String("result", string(v.Decision)),
+		slog.String("user", v.Browser.Session.User.Name), slog.String("requested_scope", oauth.JoinScope(v.Ask.Scopes())))...)
+	return v.GoOn(w, interaction.Authorize)
 }

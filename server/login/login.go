@@ -44,21 +44,21 @@ func New(c Config) *Handler {
 	return &Handler{Config: c, verifier: password.NewVerifier(), limiter: throttle.New(c.Now)}
 }
 
-// visit is a browser's visit to the page with a valid request.
+// visit is a browser's visit to the page on an errand.
 type visit struct {
-	*interaction.Request
+	interaction.Errand
 	iss     *registry.Issuer
 	browser session.Browser
 	now     time.Time
 }
 
-// Serve shows the page, or takes what was filled in. It only ever leads back to /authorize. An error it returns belongs on
-// a page.
+// Serve shows the page, or takes what was filled in. It only ever leads back to where the errand comes from. An error it
+// returns belongs on a page.
 func (h *Handler) Serve(w http.ResponseWriter, r *http.Request, iss *registry.Issuer) error {
 	v := &visit{iss: iss, now: h.Now()}
 	v.browser = session.Load(r, iss, v.now)
 	var err error
-	v.Request, err = interaction.Open(r, iss, interaction.Login, v.browser, v.now)
+	v.Errand, err = interaction.OpenErrand(r, iss, v.browser, v.now)
 	var stale *interaction.StaleError
 	switch {
 	case errors.As(err, &stale) && r.Method != http.MethodPost && v.browser.Session != nil && stale.RestartURL != "":
@@ -68,55 +68,55 @@ func (h *Handler) Serve(w http.ResponseWriter, r *http.Request, iss *registry.Is
 	case err != nil:
 		return interaction.ShowStale(w, h.Pages, iss, err)
 	}
-	if v.Validate() != nil { // not valid any more: /authorize will say what is wrong to whom it concerns
+	if !v.Current() { // where it comes from will say what is wrong to whom it concerns
 		interaction.Redirect(w, v.RestartURL(iss))
 		return nil
 	}
-	if r.Method == http.MethodPost {
-		return h.signIn(w, r, v)
-	}
-	return h.show(w, r, v, http.StatusOK, ui.LoginPage{Username: v.LoginHint()})
-}
-
-// show writes the page, again after an attempt; page holds what differs from one time to the other.
-func (h *Handler) show(w http.ResponseWriter, r *http.Request, v *visit, status int, page ui.LoginPage) error {
-	chrome, err := v.Chrome(v.iss)
+	page, err := v.LoginPage(iss)
 	if err != nil {
 		return err
 	}
-	page.Chrome = chrome
-	page.Action = v.iss.Endpoint("/login") + "?" + r.URL.RawQuery // the seal that has just been opened
-	page.ClientName, page.ClientHost = v.Client.DisplayName, ui.RedirectHost(v.RedirectURI)
+	page.Action = iss.Endpoint("/login") + "?" + r.URL.RawQuery // the seal that has just been opened
+	if r.Method == http.MethodPost {
+		return h.signIn(w, r, v, page)
+	}
+	return h.Pages.Login(w, http.StatusOK, page)
+}
+
+// again shows the page again after an attempt, and why.
+func (h *Handler) again(w http.ResponseWriter, status int, page ui.LoginPage, problem string, retry time.Duration) error {
+	page.Problem, page.RetryAfter = problem, retry
 	return h.Pages.Login(w, status, page)
 }
 
 // signIn takes a username and a password.
-func (h *Handler) signIn(w http.ResponseWriter, r *http.Request, v *visit) error {
+func (h *Handler) signIn(w http.ResponseWriter, r *http.Request, v *visit, page ui.LoginPage) error {
 	form, err := oauth.ParseBody(r)
 	if err != nil {
 		return err
 	}
 	username := strings.TrimSpace(form.Get("username")) // keyboards of phones add a blank
 	secret := form.Get("password")
+	page.Username = username
 	if username == "" || secret == "" {
-		return h.show(w, r, v, http.StatusUnprocessableEntity, ui.LoginPage{Username: username, Problem: ui.ProblemMissing})
+		return h.again(w, http.StatusUnprocessableEntity, page, ui.ProblemMissing, 0)
 	}
 	attempt := throttle.Attempt{Issuer: v.iss.URL, Username: username, Source: h.Source(r)}
 	if retry, ok := h.limiter.Allow(attempt); !ok {
 		h.audit(r.Context(), v, attempt, "throttled")
-		return h.show(w, r, v, http.StatusTooManyRequests, ui.LoginPage{Username: username, Problem: ui.ProblemThrottled, RetryAfter: retry})
+		return h.again(w, http.StatusTooManyRequests, page, ui.ProblemThrottled, retry)
 	}
 	user, err := h.authenticate(r.Context(), v.iss, username, secret)
 	switch {
 	case errors.Is(err, password.ErrTooBusy):
 		h.limiter.Release(attempt)
-		return h.show(w, r, v, http.StatusServiceUnavailable, ui.LoginPage{Username: username, Problem: ui.ProblemBusy, RetryAfter: busyRetry})
+		return h.again(w, http.StatusServiceUnavailable, page, ui.ProblemBusy, busyRetry)
 	case err != nil:
 		h.limiter.Release(attempt)
 		return err
 	case user == nil:
 		h.audit(r.Context(), v, attempt, "failed")
-		return h.show(w, r, v, http.StatusUnprocessableEntity, ui.LoginPage{Username: username, Problem: ui.ProblemCredentials})
+		return h.again(w, http.StatusUnprocessableEntity, page, ui.ProblemCredentials, 0)
 	}
 	h.limiter.Success(attempt)
 	return h.admit(w, r, v, attempt, user)
@@ -148,8 +148,7 @@ func (h *Handler) admit(w http.ResponseWriter, r *http.Request, v *visit, attemp
 	if err != nil {
 		return err
 	}
-	v.Shown, v.Decision = "", "" // what was decided before was the decision of whoever was signed in then
-	location, err := v.URL(v.iss, interaction.Authorize, browser, v.now)
+	location, err := v.AfterLogin(v.iss, browser, v.now)
 	if err != nil {
 		return err
 	}

@@ -33,6 +33,8 @@ type LoginPage struct {
 	Action string
 	// ClientName and ClientHost tell to whom the user is about to sign in; see RedirectHost.
 	ClientName, ClientHost string
+	// Purpose is what signing in is for where no client is known yet, such as "connect a device"; empty otherwise.
+	Purpose string
 	// Username is filled in already.
 	Username string
 	// Problem is the reason why the page is shown again: one of the Problem texts, or empty.
