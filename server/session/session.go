@@ -26,6 +26,8 @@ type Session struct {
 	// AuthTime is when the user proved who they are, in milliseconds: fine enough to tell whether it was before or after a
 	// request.
 	AuthTime time.Time
+	// ExpiresAt is when the session is over.
+	ExpiresAt time.Time
 }
 
 // sealed is what a session cookie holds.
@@ -74,10 +76,14 @@ func open(iss *registry.Issuer, cookie string, now time.Time) *Session {
 	}
 	authTime := time.UnixMilli(s.AuthTime).UTC()
 	// The lifetime of now counts as well as that of then: shortening it ends sessions.
-	if !now.Before(time.UnixMilli(s.ExpiresAt)) || !now.Before(authTime.Add(iss.Lifetimes.Session)) {
+	expiresAt := time.UnixMilli(s.ExpiresAt).UTC()
+	if sooner := authTime.Add(iss.Lifetimes.Session); sooner.Before(expiresAt) {
+		expiresAt = sooner
+	}
+	if !now.Before(expiresAt) {
 		return nil
 	}
-	return &Session{ID: s.ID, User: user, AuthTime: authTime}
+	return &Session{ID: s.ID, User: user, AuthTime: authTime, ExpiresAt: expiresAt}
 }
 
 // Binding is a hash that only this browser's cookies give, and only until it signs in anew: it goes into what is sealed
@@ -105,10 +111,11 @@ func Ensure(w http.ResponseWriter, iss *registry.Issuer, b Browser) Browser {
 // SignIn makes a new session for the user, with a new sid, in place of whatever session and pre-session there was: an id
 // that somebody planted before sign-in is worth nothing after it.
 func SignIn(w http.ResponseWriter, iss *registry.Issuer, u *registry.User, now time.Time) (Browser, error) {
-	s := &Session{ID: newID(), User: u, AuthTime: now.UTC().Truncate(time.Millisecond)}
+	authTime := now.UTC().Truncate(time.Millisecond)
+	s := &Session{ID: newID(), User: u, AuthTime: authTime, ExpiresAt: authTime.Add(iss.Lifetimes.Session)}
 	body, err := json.Marshal(sealed{
 		ID: s.ID, User: u.Name, UserUID: u.UID, CredentialVersion: u.CredentialVersion,
-		AuthTime: s.AuthTime.UnixMilli(), ExpiresAt: s.AuthTime.Add(iss.Lifetimes.Session).UnixMilli(),
+		AuthTime: s.AuthTime.UnixMilli(), ExpiresAt: s.ExpiresAt.UnixMilli(),
 	})
 	if err != nil {
 		return Browser{}, fmt.Errorf("session: seal: %w", err)
@@ -120,6 +127,12 @@ func SignIn(w http.ResponseWriter, iss *registry.Issuer, u *registry.User, now t
 	setCookie(w, iss, sessionCookie, cookie)
 	clearCookie(w, iss, preSessionCookie)
 	return Browser{Session: s}, nil
+}
+
+// SignOut makes the browser forget session and pre-session.
+func SignOut(w http.ResponseWriter, iss *registry.Issuer) {
+	clearCookie(w, iss, sessionCookie)
+	clearCookie(w, iss, preSessionCookie)
 }
 
 // idLength is the length of an id in bytes.

@@ -181,3 +181,37 @@ func TestCookieAttributes(t *testing.T) {
 		}
 	}
 }
+
+func TestSignOut(t *testing.T) {
+	now := time.Now()
+	iss := registrytest.Issuer(t, "https://login.example", now)
+	signedIn := signIn(t, iss, now)
+	w := httptest.NewRecorder()
+	session.SignOut(w, iss)
+	gone := map[string]bool{}
+	for _, c := range w.Result().Cookies() {
+		if c.MaxAge >= 0 || c.Value != "" || c.Path != "/" || !c.Secure || !c.HttpOnly {
+			t.Errorf("%v does not end a cookie", c)
+		}
+		gone[c.Name] = true
+	}
+	if !gone[signedIn[0].Name] || len(gone) != 2 {
+		t.Errorf("ended %v", gone)
+	}
+}
+
+// A session is over at the end of its lifetime, of that of now if it has become shorter.
+func TestSessionExpiresAt(t *testing.T) {
+	now := time.Now().UTC().Truncate(time.Millisecond)
+	iss := registrytest.Issuer(t, "https://login.example", now)
+	cookies := signIn(t, iss, now)
+	config := *iss.Config
+	for lifetime, want := range map[time.Duration]time.Duration{time.Hour: time.Hour, 12 * time.Hour: 12 * time.Hour, 24 * time.Hour: 12 * time.Hour} {
+		config.Lifetimes.Session = lifetime
+		changed := *iss
+		changed.Config = &config
+		if got := load(&changed, now, cookies...).Session.ExpiresAt; !got.Equal(now.Add(want)) {
+			t.Errorf("lifetime %s: over at %s, want %s", lifetime, got, now.Add(want))
+		}
+	}
+}
