@@ -27,42 +27,90 @@ type Target struct {
 	Scopes   []*Scope
 }
 
-// Resolve gives a meaning to the `scope` and `resource` parameters (RFC 6749 section 3.3, RFC 8707 section 2) of a client. It is
-// pure, and both the authorization request and the redemption of its code go through it.
+// Resolve gives a meaning to the `scope` and `resource` parameters (RFC 6749 section 3.3, RFC 8707 section 2) of a client's
+// authorization request. It is pure, and the same wherever what a user approves is asked for.
 //
 // A scope is an identity scope that the client declares, or one that the client may ask for at one of the resources. With no
-// resource given, it is the one that has all the scopes asked for. A scope that the client may not ask for is
-// invalid_scope, and so is a resource without any scope; a resource that it may not ask for, or that must be named and
-// isn't, is invalid_target.
+// resource given, it is the one that has all the scopes asked for. With no scope given, it is all that the client may ask for at the
+// resources given, or at its only one. A resource with identity scopes alone is asked for by its name only: a token for it says
+// no more than who the user is. A scope that the client may not ask for is invalid_scope; a resource that it may not ask for, or
+// that must be named and isn't, is invalid_target. offline_access is ignored for a client that can't refresh (OpenID Connect
+// Core section 11).
 func Resolve(c *Client, scopes, resources []string) (*Ask, *oauth.Error) {
 	if len(scopes) == 0 {
-		return nil, oauth.Errorf(oauth.InvalidScope, "scope is missing: name what is asked for")
+		return everything(c, resources)
 	}
 	ask, rest := &Ask{}, []string{}
 	for _, s := range scopes {
 		switch {
 		case !isIdentity(s):
 			rest = append(rest, s)
+		case s == oauth.ScopeOfflineAccess && !slices.Contains(c.GrantTypes, oauth.GrantRefreshToken):
 		case slices.Contains(c.Scopes, s):
 			ask.Identity = append(ask.Identity, s)
 		default:
 			return nil, errScope(s)
 		}
 	}
-	for _, s := range rest {
-		if !slices.ContainsFunc(c.Access, func(a Access) bool { _, ok := a.Scope(s); return ok }) {
-			return nil, errScope(s)
-		}
+	if err := knownScopes(c, rest); err != nil {
+		return nil, err
 	}
 	var err *oauth.Error
 	switch {
 	case len(resources) > 0:
-		ask.Targets, err = namedTargets(c, rest, resources)
+		ask.Targets, err = namedTargets(c, rest, resources, len(ask.Identity) > 0)
 	case len(rest) > 0:
 		ask.Targets, err = impliedTarget(c, rest)
+	case len(ask.Identity) == 0:
+		err = oauth.Errorf(oauth.InvalidScope, "offline_access alone asks for nothing")
 	}
 	if err != nil {
 		return nil, err
+	}
+	return ask, nil
+}
+
+// ResolveForClient is Resolve for what a client asks for in its own right (RFC 6749 section 4.4): one resource, no identity scope, and no
+// scope that wants a user in a group.
+func ResolveForClient(c *Client, scopes, resources []string) (*Ask, *oauth.Error) {
+	if slices.ContainsFunc(scopes, isIdentity) {
+		return nil, oauth.Errorf(oauth.InvalidScope, "identity scopes are about users, and there is none")
+	}
+	own := *c
+	own.Access = nil
+	for _, a := range c.Access {
+		withoutGroups := slices.DeleteFunc(slices.Clone(a.Scopes), func(s *Scope) bool { return len(s.RequiredGroups) > 0 })
+		own.Access = append(own.Access, Access{Resource: a.Resource, Scopes: withoutGroups})
+	}
+	ask, err := Resolve(&own, scopes, resources)
+	switch {
+	case err != nil:
+		return nil, err
+	case len(ask.Targets) > 1:
+		return nil, oauth.Errorf(oauth.InvalidTarget, "a token is for one resource: name one")
+	}
+	return ask, nil
+}
+
+// everything is all that the client may ask for at the resources, or at its only one.
+func everything(c *Client, resources []string) (*Ask, *oauth.Error) {
+	if len(resources) == 0 && len(c.Access) == 1 {
+		resources = []string{c.Access[0].Resource.Identifier}
+	}
+	if len(resources) == 0 {
+		return nil, oauth.Errorf(oauth.InvalidScope, "scope is missing: name what is asked for, or a resource")
+	}
+	ask := &Ask{}
+	for _, identifier := range resources {
+		access, ok := c.AccessTo(identifier)
+		switch {
+		case !ok:
+			return nil, errTarget()
+		case len(access.Scopes) == 0:
+			return nil, oauth.Errorf(oauth.InvalidScope, "there is no scope that the client may ask for at the resource")
+		case !slices.Contains(ask.Resources(), identifier):
+			ask.Targets = append(ask.Targets, Target{Resource: access.Resource, Scopes: access.Scopes})
+		}
 	}
 	return ask, nil
 }
@@ -80,8 +128,23 @@ func errScope(scope string) *oauth.Error {
 	return oauth.Errorf(oauth.InvalidScope, "the client may not ask for the scope %s", oauth.PrintableASCII(scope[:min(len(scope), 128)]))
 }
 
-// namedTargets finds the resources, and for each the scopes that are asked for there.
-func namedTargets(c *Client, scopes, resources []string) ([]Target, *oauth.Error) {
+func errTarget() *oauth.Error {
+	return oauth.Errorf(oauth.InvalidTarget, "the client may not ask for a resource that the request names")
+}
+
+// knownScopes refuses what the client may ask for nowhere.
+func knownScopes(c *Client, scopes []string) *oauth.Error {
+	for _, s := range scopes {
+		if !slices.ContainsFunc(c.Access, func(a Access) bool { _, ok := a.Scope(s); return ok }) {
+			return errScope(s)
+		}
+	}
+	return nil
+}
+
+// namedTargets finds the resources, and for each the scopes that are asked for there. There are none only where the request
+// asks for identity scopes alone.
+func namedTargets(c *Client, scopes, resources []string, identity bool) ([]Target, *oauth.Error) {
 	var targets []Target
 	seen := map[string]bool{}
 	for _, identifier := range resources {
@@ -91,7 +154,7 @@ func namedTargets(c *Client, scopes, resources []string) ([]Target, *oauth.Error
 		seen[identifier] = true
 		access, ok := c.AccessTo(identifier)
 		if !ok {
-			return nil, oauth.Errorf(oauth.InvalidTarget, "the client may not ask for a resource that the request names")
+			return nil, errTarget()
 		}
 		t := Target{Resource: access.Resource}
 		for _, s := range scopes {
@@ -99,7 +162,7 @@ func namedTargets(c *Client, scopes, resources []string) ([]Target, *oauth.Error
 				t.Scopes = append(t.Scopes, scope)
 			}
 		}
-		if len(t.Scopes) == 0 {
+		if len(t.Scopes) == 0 && (len(scopes) > 0 || !identity) {
 			return nil, oauth.Errorf(oauth.InvalidScope, "the request names a resource, but no scope of it")
 		}
 		targets = append(targets, t)
@@ -137,9 +200,9 @@ func (t *Target) has(scope string) bool {
 }
 
 // PermittedTo is what is left for the user: scopes that want a group the user is not in are dropped. When nothing is left
-// at a resource, the answer is access_denied.
+// of those asked for at a resource, the answer is access_denied.
 func (a *Ask) PermittedTo(u *User) (*Ask, *oauth.Error) {
-	permitted := &Ask{Identity: a.Identity}
+	permitted := &Ask{Identity: a.Identity, UserinfoClaims: a.UserinfoClaims, IDTokenClaims: a.IDTokenClaims}
 	for _, t := range a.Targets {
 		left := Target{Resource: t.Resource}
 		for _, s := range t.Scopes {
@@ -147,7 +210,7 @@ func (a *Ask) PermittedTo(u *User) (*Ask, *oauth.Error) {
 				left.Scopes = append(left.Scopes, s)
 			}
 		}
-		if len(left.Scopes) == 0 {
+		if len(left.Scopes) == 0 && len(t.Scopes) > 0 {
 			return nil, oauth.Errorf(oauth.AccessDenied, "the user may not grant any of the scopes asked for at a resource")
 		}
 		permitted.Targets = append(permitted.Targets, left)
@@ -193,6 +256,12 @@ func (a *Ask) Digest(c *Client) string {
 	line("client", c.UID, c.DisplayName)
 	for _, s := range slices.Sorted(slices.Values(a.Identity)) {
 		line("identity", s)
+	}
+	for _, claim := range slices.Sorted(slices.Values(a.UserinfoClaims)) {
+		line("userinfo claim", claim)
+	}
+	for _, claim := range slices.Sorted(slices.Values(a.IDTokenClaims)) {
+		line("ID token claim", claim)
 	}
 	for _, t := range a.Targets {
 		line("resource", t.Resource.UID, t.Resource.Identifier, t.Resource.DisplayName)

@@ -28,7 +28,9 @@ func TestResolve(t *testing.T) {
 		{name: "named twice", scope: "photos.read", resources: []string{photos, photos}, want: "|" + photos + "=photos.read"},
 		{name: "two named", scope: "photos.read orders.read", resources: []string{photos, orders}, want: "|" + photos + "=photos.read|" + orders + "=orders.read"},
 		{name: "no scope", wantErr: oauth.InvalidScope},
-		{name: "no scope but a resource", resources: []string{photos}, wantErr: oauth.InvalidScope},
+		{name: "no scope but a resource", resources: []string{photos}, want: "|" + photos + "=photos.read photos.write"},
+		{name: "no scope but two resources, one twice", resources: []string{orders, photos, orders}, want: "|" + orders + "=orders.read|" + photos + "=photos.read photos.write"},
+		{name: "no scope but an unknown resource", resources: []string{photos, "https://elsewhere.example"}, wantErr: oauth.InvalidTarget},
 		{name: "scopes of several resources without resource", scope: "photos.read orders.read", wantErr: oauth.InvalidTarget},
 		{name: "unknown scope", scope: "photos.read nonsense", wantErr: oauth.InvalidScope},
 		{name: "scope not granted by its owner", scope: "orders.write", wantErr: oauth.InvalidScope},
@@ -36,7 +38,8 @@ func TestResolve(t *testing.T) {
 		{name: "identity scope not declared", scope: "openid groups", wantErr: oauth.InvalidScope},
 		{name: "scope of a resource that is not named", scope: "photos.read orders.read", resources: []string{photos}, wantErr: oauth.InvalidScope},
 		{name: "resource without a scope of it", scope: "photos.read", resources: []string{photos, orders}, wantErr: oauth.InvalidScope},
-		{name: "resource with identity scopes only", scope: "openid", resources: []string{photos}, wantErr: oauth.InvalidScope},
+		{name: "resource with identity scopes only", scope: "openid", resources: []string{photos}, want: "openid|" + photos + "="},
+		{name: "offline_access", scope: "openid offline_access", want: "openid offline_access"},
 		{name: "unknown resource", scope: "photos.read", resources: []string{"https://elsewhere.example"}, wantErr: oauth.InvalidTarget},
 		{name: "almost the resource", scope: "photos.read", resources: []string{photos + "/"}, wantErr: oauth.InvalidTarget},
 		{name: "a scope is not a prefix", scope: "photos.rea", wantErr: oauth.InvalidScope},
@@ -52,6 +55,71 @@ func TestResolve(t *testing.T) {
 			}
 			if got := render(ask); tc.wantErr != "" || got != tc.want {
 				t.Errorf("resolved to %q, want %q or error %q", got, tc.want, tc.wantErr)
+			}
+		})
+	}
+}
+
+// With no scope given, the only resource is meant, if there is only one.
+func TestResolveWithoutScope(t *testing.T) {
+	iss := registrytest.Issuer(t, "https://login.example", time.Now())
+	ask, err := registry.Resolve(registrytest.Client(t, iss, registrytest.Native), nil, nil)
+	if err != nil || render(ask) != "|"+registrytest.Photos+"=photos.read photos.write" {
+		t.Errorf("the only resource: %v, %v", ask, err)
+	}
+	for name, access := range map[string][]registry.Access{
+		"no resource": nil, "a resource without a scope for the client": {{Resource: &registry.Resource{Identifier: "https://r.example"}}},
+	} {
+		if ask, err := registry.Resolve(&registry.Client{Scopes: []string{"openid"}, Access: access}, nil, nil); err == nil || err.Code != oauth.InvalidScope {
+			t.Errorf("%s: %v, %v, want invalid_scope", name, ask, err)
+		}
+	}
+}
+
+// offline_access is ignored for a client that can't refresh, whether it declares the scope or not.
+func TestOfflineAccessWithoutTheGrantType(t *testing.T) {
+	iss := registrytest.Issuer(t, "https://login.example", time.Now())
+	for _, declared := range [][]string{{oauth.ScopeOpenID}, {oauth.ScopeOpenID, oauth.ScopeOfflineAccess}} {
+		c := registrytest.Client(t, iss, registrytest.PrintShop)
+		c.GrantTypes, c.Scopes = []string{oauth.GrantAuthorizationCode}, declared
+		if ask, err := registry.Resolve(c, []string{"openid", "offline_access"}, nil); err != nil || render(ask) != "openid" {
+			t.Errorf("declared %s: %v, %v", declared, ask, err)
+		}
+		if _, err := registry.Resolve(c, []string{"offline_access"}, nil); err == nil || err.Code != oauth.InvalidScope {
+			t.Errorf("declared %s, alone: %v, want invalid_scope", declared, err)
+		}
+	}
+}
+
+func TestResolveForClient(t *testing.T) {
+	iss := registrytest.Issuer(t, "https://login.example", time.Now())
+	photos, orders := registrytest.Photos, registrytest.Orders
+	for _, tc := range []struct {
+		name, scope string
+		resources   []string
+		wantErr     oauth.Code
+		want        string
+	}{
+		{name: "one scope", scope: "orders.read", want: "|" + orders + "=orders.read"},
+		{name: "no scope but a resource", resources: []string{photos}, want: "|" + photos + "=photos.read"},
+		{name: "no scope and several resources", wantErr: oauth.InvalidScope},
+		{name: "a scope for groups of users", scope: "photos.write", wantErr: oauth.InvalidScope},
+		{name: "one scope for groups of users of two", scope: "photos.read photos.write", wantErr: oauth.InvalidScope},
+		{name: "an identity scope", scope: "openid photos.read", wantErr: oauth.InvalidScope},
+		{name: "identity scopes alone", scope: "openid", resources: []string{photos}, wantErr: oauth.InvalidScope},
+		{name: "offline_access", scope: "offline_access orders.read", wantErr: oauth.InvalidScope},
+		{name: "two resources", scope: "photos.read orders.read", resources: []string{photos, orders}, wantErr: oauth.InvalidTarget},
+		{name: "two resources, no scope", resources: []string{photos, orders}, wantErr: oauth.InvalidTarget},
+		{name: "an unknown resource", scope: "photos.read", resources: []string{"https://elsewhere.example"}, wantErr: oauth.InvalidTarget},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			client := registrytest.Client(t, iss, registrytest.PrintShop)
+			ask, err := registry.ResolveForClient(client, oauth.SplitScope(tc.scope), tc.resources)
+			switch {
+			case err != nil && err.Code != tc.wantErr, err == nil && (tc.wantErr != "" || render(ask) != tc.want):
+				t.Errorf("resolved to %+v, error %v; want %q, error %q", ask, err, tc.want, tc.wantErr)
+			case len(client.Access[0].Scopes) != 2:
+				t.Error("the client has been changed")
 			}
 		})
 	}
@@ -111,6 +179,8 @@ func TestPermittedTo(t *testing.T) {
 		{name: "others less", user: bob, ask: both, want: "openid photos.read"},
 		{name: "nothing left", user: bob, ask: resolve("openid photos.write"), wantErr: oauth.AccessDenied},
 		{name: "identity needs no group", user: bob, ask: resolve("openid"), want: "openid"},
+		{name: "nor does a resource without scopes", user: bob, want: "openid",
+			ask: &registry.Ask{Identity: []string{"openid"}, Targets: []registry.Target{{Resource: &registry.Resource{}}}}},
 	} {
 		got, err := tc.ask.PermittedTo(tc.user)
 		switch {
@@ -119,6 +189,10 @@ func TestPermittedTo(t *testing.T) {
 		case err == nil && oauth.JoinScope(got.Scopes()) != tc.want:
 			t.Errorf("%s: %q, want %q", tc.name, got.Scopes(), tc.want)
 		}
+	}
+	both.UserinfoClaims, both.IDTokenClaims = []string{"name"}, []string{"email"}
+	if got, err := both.PermittedTo(bob); err != nil || !slices.Equal(got.UserinfoClaims, both.UserinfoClaims) || !slices.Equal(got.IDTokenClaims, both.IDTokenClaims) {
+		t.Errorf("the claims are lost: %+v, %v", got, err)
 	}
 	if got := oauth.JoinScope(both.Scopes()); got != "openid photos.read photos.write" {
 		t.Errorf("PermittedTo changed what was asked for: %s", got)
@@ -137,6 +211,8 @@ func TestAskDigestTellsAsksApart(t *testing.T) {
 		{},
 		{Identity: []string{"openid"}},
 		{Identity: []string{"openid", "email"}},
+		{Identity: []string{"openid"}, UserinfoClaims: []string{"email"}},
+		{Identity: []string{"openid"}, IDTokenClaims: []string{"email"}},
 		{Identity: []string{"openid"}, Targets: []registry.Target{resource("1", "a")}},
 		{Identity: []string{"openid"}, Targets: []registry.Target{resource("2", "a")}},
 		{Identity: []string{"openid"}, Targets: []registry.Target{resource("1", "a", "b")}},

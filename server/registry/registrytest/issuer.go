@@ -16,7 +16,7 @@ import (
 
 // Names in the issuer that New builds.
 const (
-	// PrintShop is a confidential client that may ask for both scopes of Photos and one of Orders.
+	// PrintShop is a confidential client that may ask for both scopes of Photos and one of Orders, and refresh.
 	PrintShop         = "demo.print-shop"
 	PrintShopUID      = "uid-print-shop"
 	PrintShopSecret   = "print-shop-secret-0123456789abcdef"
@@ -27,6 +27,11 @@ const (
 	NativeUID      = "uid-native"
 	NativeLoopback = "http://127.0.0.1/callback"
 	NativePrivate  = "com.example.app:/callback"
+
+	// Nightly is a confidential client without users, for Photos and Orders in its own right.
+	Nightly       = "demo.nightly"
+	NightlyUID    = "uid-nightly"
+	NightlySecret = "nightly-secret-0123456789abcdef"
 
 	// Photos and Orders are identifiers of resource servers.
 	Photos = "https://photos.demo.svc"
@@ -48,7 +53,7 @@ const (
 	BobPassword   = "builder-of-things"
 )
 
-// Issuer builds an issuer with the URL, and keys of its own for ES256 and RS256 that are active from an hour before now.
+// Issuer builds an issuer with the URL, and keys of its own for every algorithm that are active from an hour before now.
 func Issuer(tb testing.TB, issuer string, now time.Time) *registry.Issuer {
 	tb.Helper()
 	u, err := url.Parse(issuer)
@@ -59,11 +64,12 @@ func Issuer(tb testing.TB, issuer string, now time.Time) *registry.Issuer {
 		Config: &registry.Config{
 			Name: "default", UID: "uid-default", URL: issuer, Host: u.Host, Path: u.Path, Secure: u.Scheme == "https",
 			DisplayName:          "Example Login",
-			Algorithms:           []keys.Algorithm{keys.ES256, keys.RS256},
+			Algorithms:           keys.Algorithms(),
 			AccessTokenAlgorithm: keys.ES256, IDTokenAlgorithm: keys.RS256,
 			UsernamePrefix: "oauth:", GroupsPrefix: "oauth:",
 			Lifetimes: registry.Lifetimes{
 				AuthorizationCode: time.Minute, AccessToken: 10 * time.Minute, IDToken: 10 * time.Minute, Session: 12 * time.Hour,
+				RefreshToken: 30 * 24 * time.Hour, RefreshTokenIdle: 7 * 24 * time.Hour, DeviceCode: 10 * time.Minute,
 			},
 		},
 		Keys: Keys(tb, now),
@@ -71,17 +77,18 @@ func Issuer(tb testing.TB, issuer string, now time.Time) *registry.Issuer {
 	photos, orders := resources()
 	iss = WithResource(WithResource(iss, photos), orders)
 	iss = WithClient(WithClient(iss, printShop(iss.Keys, photos, orders)), native(photos))
+	iss = WithClient(iss, nightly(iss.Keys, photos, orders))
 	alice := user(tb, iss.Keys, Alice, AliceUID, AlicePassword, Family)
 	alice.DisplayName, alice.Email = "Alice Liddell", "alice@example.com"
 	return WithUser(WithUser(iss, alice), user(tb, iss.Keys, Bob, BobUID, BobPassword))
 }
 
-// Keys makes new keys for ES256 and RS256, active from an hour before now.
+// Keys makes new keys for every algorithm, active from an hour before now.
 func Keys(tb testing.TB, now time.Time) *keys.Set {
 	tb.Helper()
 	var none *keys.Material
 	m, _, err := none.Rotate(keys.Schedule{
-		Algorithms: []keys.Algorithm{keys.ES256, keys.RS256}, Interval: 30 * 24 * time.Hour, PublishAhead: time.Hour, Keep: 24 * time.Hour,
+		Algorithms: keys.Algorithms(), Interval: 30 * 24 * time.Hour, PublishAhead: time.Hour, Keep: 24 * time.Hour,
 	}, now.Add(-time.Hour))
 	if err != nil {
 		tb.Fatal(err)
@@ -117,13 +124,23 @@ func printShop(set *keys.Set, photos, orders *registry.Resource) *registry.Clien
 	return &registry.Client{
 		ID: PrintShop, UID: PrintShopUID, Namespace: "demo", Name: "print-shop", DisplayName: "Print Shop",
 		RedirectURIs: []registry.RedirectURI{registry.ParseRedirectURI(PrintShopRedirect, false)},
-		GrantTypes:   []string{oauth.GrantAuthorizationCode},
-		Scopes:       []string{oauth.ScopeOpenID, oauth.ScopeProfile, oauth.ScopeEmail},
+		GrantTypes:   []string{oauth.GrantAuthorizationCode, oauth.GrantRefreshToken},
+		Scopes:       []string{oauth.ScopeOpenID, oauth.ScopeProfile, oauth.ScopeEmail, oauth.ScopeOfflineAccess},
 		Access: []registry.Access{
 			{Resource: photos, Scopes: photos.Scopes},
 			{Resource: orders, Scopes: orders.Scopes[:1]},
 		},
 		Secrets:          []registry.Secret{{ID: "one", Digest: set.ClientDigest(PrintShopUID, "one", time.Time{}, PrintShopSecret)}},
+		IDTokenAlgorithm: keys.RS256, RotateRefreshTokens: true,
+	}
+}
+
+func nightly(set *keys.Set, photos, orders *registry.Resource) *registry.Client {
+	return &registry.Client{
+		ID: Nightly, UID: NightlyUID, Namespace: "demo", Name: "nightly", DisplayName: "Nightly Job",
+		GrantTypes:       []string{oauth.GrantClientCredentials},
+		Access:           []registry.Access{{Resource: photos, Scopes: photos.Scopes}, {Resource: orders, Scopes: orders.Scopes[:1]}},
+		Secrets:          []registry.Secret{{ID: "one", Digest: set.ClientDigest(NightlyUID, "one", time.Time{}, NightlySecret)}},
 		IDTokenAlgorithm: keys.RS256,
 	}
 }
@@ -131,11 +148,12 @@ func printShop(set *keys.Set, photos, orders *registry.Resource) *registry.Clien
 func native(photos *registry.Resource) *registry.Client {
 	return &registry.Client{
 		ID: Native, UID: NativeUID, Namespace: "demo", Name: "native", DisplayName: "Native App", Public: true,
-		RedirectURIs:     []registry.RedirectURI{registry.ParseRedirectURI(NativeLoopback, true), registry.ParseRedirectURI(NativePrivate, true)},
-		GrantTypes:       []string{oauth.GrantAuthorizationCode},
-		Scopes:           []string{oauth.ScopeOpenID},
-		Access:           []registry.Access{{Resource: photos, Scopes: photos.Scopes}},
-		IDTokenAlgorithm: keys.RS256,
+		RedirectURIs:        []registry.RedirectURI{registry.ParseRedirectURI(NativeLoopback, true), registry.ParseRedirectURI(NativePrivate, true)},
+		GrantTypes:          []string{oauth.GrantAuthorizationCode, oauth.GrantRefreshToken},
+		Scopes:              []string{oauth.ScopeOpenID, oauth.ScopeOfflineAccess},
+		RotateRefreshTokens: true,
+		Access:              []registry.Access{{Resource: photos, Scopes: photos.Scopes}},
+		IDTokenAlgorithm:    keys.RS256,
 	}
 }
 
