@@ -1,6 +1,7 @@
 package main
 
 import (
+	"crypto/x509"
 	"errors"
 	"flag"
 	"fmt"
@@ -11,6 +12,8 @@ import (
 
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/clientcmd"
+
+	"github.com/latchkey-io/latchkey/server/outbound"
 )
 
 // namespaceFile is where a pod finds its own namespace.
@@ -34,6 +37,7 @@ type options struct {
 	reviewCertFile, reviewKeyFile, reviewClientCAFile string
 	store                                             string
 	trustedProxies                                    string
+	outboundAllowedCIDRs, outboundCAFile              string
 }
 
 // parseOptions parses the flags of a command.
@@ -88,6 +92,9 @@ func (o *options) registerServer(fs *flag.FlagSet) {
 	fs.StringVar(&o.reviewClientCAFile, "review-client-ca-file", "", "PEM `file` with the CA of kube-apiserver's client certificate; without it reviewers are ServiceAccounts only")
 	fs.StringVar(&o.store, "store", "kubernetes", "where grants are kept: `kubernetes`, or memory (one replica, lost on restart)")
 	fs.StringVar(&o.trustedProxies, "trusted-proxies", "", "comma-separated `CIDRs` of proxies whose X-Forwarded-For is believed")
+	fs.StringVar(&o.outboundAllowedCIDRs, "outbound-allowed-cidrs", "", "comma-separated `CIDRs`, beside public addresses, at which clients' own URLs (jwksURI, logout) may be called; give the cluster's Service CIDR to let them name Services: "+
+		"then whoever may create OAuthClients can make the server send https requests, with fixed content, to any Service. Loopback addresses given here may be called over plain http, too")
+	fs.StringVar(&o.outboundCAFile, "outbound-ca-file", "", "PEM `file` with CAs that are trusted at clients' own URLs, beside the system's; read at start")
 }
 
 func (o *options) validate() error {
@@ -100,20 +107,47 @@ func (o *options) validate() error {
 	if o.store != "" && o.store != "kubernetes" && o.store != "memory" {
 		return fmt.Errorf("--store=%s: must be kubernetes or memory", o.store)
 	}
-	_, err := o.proxies()
+	if _, err := o.proxies(); err != nil {
+		return err
+	}
+	_, err := parseCIDRs("--outbound-allowed-cidrs", o.outboundAllowedCIDRs)
 	return err
 }
 
 func (o *options) proxies() ([]netip.Prefix, error) {
+	return parseCIDRs("--trusted-proxies", o.trustedProxies)
+}
+
+func parseCIDRs(name, list string) ([]netip.Prefix, error) {
 	var out []netip.Prefix
-	for _, s := range splitList(o.trustedProxies) {
+	for _, s := range splitList(list) {
 		p, err := netip.ParsePrefix(s)
 		if err != nil {
-			return nil, fmt.Errorf("--trusted-proxies: %q is not a CIDR such as 10.0.0.0/8", s)
+			return nil, fmt.Errorf("%s: %q is not a CIDR such as 10.0.0.0/8", name, s)
 		}
 		out = append(out, p)
 	}
 	return out, nil
+}
+
+// outbound says where, and by whose certificates, clients' own URLs may be called.
+func (o *options) outbound() (outbound.Config, error) {
+	allowed, err := parseCIDRs("--outbound-allowed-cidrs", o.outboundAllowedCIDRs)
+	if err != nil || o.outboundCAFile == "" {
+		return outbound.Config{AllowedCIDRs: allowed}, err
+	}
+	text, err := os.ReadFile(o.outboundCAFile)
+	if err != nil {
+		return outbound.Config{}, fmt.Errorf("--outbound-ca-file: %w", err)
+	}
+	roots, err := x509.SystemCertPool()
+	if err != nil {
+		return outbound.Config{}, fmt.Errorf("the system's CAs: %w", err)
+	}
+	if !roots.AppendCertsFromPEM(text) {
+		return outbound.Config{}, fmt.Errorf("--outbound-ca-file: %s holds no PEM certificate", o.outboundCAFile)
+	}
+	return outbound.Config{AllowedCIDRs: allowed, RootCAs: roots}, nil
 }
 
 // restConfig says how kube-apiserver is reached. API priority and fairness on its side replaces client-side limits.

@@ -23,6 +23,7 @@ import (
 	"github.com/latchkey-io/latchkey/controllers/publish"
 	"github.com/latchkey-io/latchkey/server"
 	"github.com/latchkey-io/latchkey/server/certificate"
+	"github.com/latchkey-io/latchkey/server/outbound"
 	"github.com/latchkey-io/latchkey/server/registry"
 	"github.com/latchkey-io/latchkey/server/review"
 	"github.com/latchkey-io/latchkey/server/store"

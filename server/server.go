@@ -15,6 +15,7 @@ import (
 	"github.com/latchkey-io/latchkey/server/discovery"
 	"github.com/latchkey-io/latchkey/server/grant"
 	"github.com/latchkey-io/latchkey/server/login"
+	"github.com/latchkey-io/latchkey/server/outbound"
 	"github.com/latchkey-io/latchkey/server/registry"
 	"github.com/latchkey-io/latchkey/server/store"
 	"github.com/latchkey-io/latchkey/server/token"
@@ -33,6 +34,8 @@ type Config struct {
 	Callers *workload.Callers
 	// TrustedProxies are the networks whose X-Forwarded-For is believed; none by default.
 	TrustedProxies []netip.Prefix
+	// Outbound calls URLs that clients declare; as package outbound makes it without any allowance when nil.
+	Outbound *http.Client
 	// Now is the clock; time.Now when nil.
 	Now func() time.Time
 	// Logger receives audit events and failures.
@@ -88,6 +91,9 @@ func New(c Config) (http.Handler, error) {
 	if c.Now == nil {
 		c.Now = time.Now
 	}
+	if c.Outbound == nil {
+		c.Outbound = outbound.New(outbound.Config{})
+	}
 	pages, err := ui.New()
 	if err != nil {
 		return nil, err
@@ -110,7 +116,7 @@ func routes(c Config, pages *ui.Pages) map[string]route {
 		getPost  = []string{http.MethodGet, http.MethodPost}
 		verifier = &token.Verifier{Grants: c.Grants, Now: c.Now}
 		source   = sourceOf(c.TrustedProxies)
-		clients  = clientauth.New(clientauth.Config{})
+		clients  = clientauth.New(clientauth.Config{Outbound: c.Outbound})
 
 		authorization = authorize.New(authorize.Config{Pages: pages, Now: c.Now, Logger: c.Logger})
 		signIn        = login.New(login.Config{Pages: pages, Now: c.Now, Logger: c.Logger, Source: source})

@@ -28,7 +28,7 @@ func (e *environment) writeEnv() error {
 // removeEnv takes back what points at this environment. It is the first step of a stop.
 func (s site) removeEnv() error {
 	var failures []error
-	for _, file := range []string{s.envFile(), s.photosToken(), s.caFile()} {
+	for _, file := range []string{s.envFile(), s.photosToken(), s.caFile(), s.outboundCAFile()} {
 		if err := os.Remove(file); !errors.Is(err, fs.ErrNotExist) {
 			failures = append(failures, err)
 		}

@@ -14,9 +14,6 @@ import (
 
 // askIssuers waits until both issuers describe themselves, the https one with a certificate by the authority in ca.crt.
 func (e *environment) askIssuers(ctx context.Context) error {
-	if err := e.writeCA(ctx); err != nil {
-		return err
-	}
 	client, err := trusting(e.caFile())
 	if err != nil {
 		return err
@@ -35,8 +32,28 @@ func (e *environment) askIssuers(ctx context.Context) error {
 	return nil
 }
 
-// writeCA writes what a caller on this machine must trust: the authority of the serving certificate, which the controller has
-// made, and that of the review listener, which the control plane has.
+// writeAuthorities writes what a caller on this machine must trust, and what the server trusts at clients' own URLs: the same,
+// and the authorities in the file that the environment variable OUTBOUND_CA_FILE names.
+func (e *environment) writeAuthorities(ctx context.Context) error {
+	if err := e.writeCA(ctx); err != nil {
+		return err
+	}
+	trusted, err := os.ReadFile(e.caFile())
+	if err != nil {
+		return err
+	}
+	if e.outboundCA != "" {
+		more, err := os.ReadFile(e.outboundCA)
+		if err != nil {
+			return fmt.Errorf("OUTBOUND_CA_FILE: %w", err)
+		}
+		trusted = append(trusted, more...)
+	}
+	return writeWhole(e.outboundCAFile(), trusted)
+}
+
+// writeCA writes the authority of the serving certificate, which the controller has made, and that of the review listener, which
+// the control plane has.
 func (e *environment) writeCA(ctx context.Context) error {
 	const secret, certificate = "secret/latchkey-serving-cert", `jsonpath={.data.ca\.crt}`
 	if _, _, err := e.cp.Kubectl(ctx, "wait", secret, "--namespace="+operatorNamespace, "--for="+certificate, "--timeout=60s"); err != nil {
@@ -58,6 +75,8 @@ func (e *environment) writeCA(ctx context.Context) error {
 }
 
 func (s site) caFile() string { return s.path("ca.crt") }
+
+func (s site) outboundCAFile() string { return s.path("outbound-ca.crt") }
 
 // trusting returns a client that trusts the authorities in a PEM file and no others.
 func trusting(file string) (*http.Client, error) {

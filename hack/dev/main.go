@@ -22,6 +22,9 @@ const usage = `usage: dev <command> [-port-base N] [-state DIR]
   cluster        only a control plane, in the background
   cluster-stop   end it
   binaries       build what a control plane needs, and nothing more
+
+The environment variable OUTBOUND_CA_FILE names a PEM file with authorities that the server is to trust at URLs that clients
+declare (jwksURI, logout), beside the local ones.
 `
 
 func main() {
@@ -61,6 +64,7 @@ func runCommand(args []string, out, errOut io.Writer) int {
 		return 2
 	}
 	site, err := newSite(portBase, state)
+	site.outboundCA = os.Getenv("OUTBOUND_CA_FILE")
 	if err == nil {
 		ctx, release := untilSignal()
 		defer release()

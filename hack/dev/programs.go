@@ -84,6 +84,9 @@ func (e *environment) startLatchkey(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if err := e.writeAuthorities(ctx); err != nil {
+		return err
+	}
 	return e.run(ctx, "latchkey-server", "latchkey", "http://"+e.address(offsetServerHealth)+"/readyz",
 		"server",
 		"--kubeconfig="+server,
@@ -95,5 +98,7 @@ func (e *environment) startLatchkey(ctx context.Context) error {
 		"--review-tls-cert-file="+e.cp.Review.ServerCert,
 		"--review-tls-key-file="+e.cp.Review.ServerKey,
 		"--review-client-ca-file="+e.cp.Review.ClientCA,
+		"--outbound-allowed-cidrs=127.0.0.0/8,::1/128", // where the clients of a local environment are
+		"--outbound-ca-file="+e.outboundCAFile(),
 	)
 }

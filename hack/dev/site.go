@@ -20,6 +20,8 @@ const defaultPortBase = 20000
 type site struct {
 	root, state string
 	base        int
+	// outboundCA is a PEM file with more authorities to trust at clients' own URLs, or empty.
+	outboundCA string
 }
 
 func newSite(portBase int, state string) (site, error) {

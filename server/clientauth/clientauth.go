@@ -32,7 +32,10 @@ type credentials struct {
 }
 
 // Config is what an Authenticator needs.
-type Config struct{}
+type Config struct {
+	// Outbound fetches the keys of clients that keep them at a URL; none can be fetched when nil.
+	Outbound *http.Client
+}
 
 // Authenticator authenticates clients. All endpoints of a server share one.
 type Authenticator struct{}
