@@ -69,3 +69,22 @@ func TestSweeperLooksAtEveryPage(t *testing.T) {
 func TestControllerSweepsWhenItStarts(t *testing.T) {
 	eventually(t, "the grant that was there before is gone", running.gone(t, grant(operatorNamespace, "long-expired", time.Now())))
 }
+
+func TestSweeperDeletesDeviceAuthorizationsAMinuteAfterTheyExpire(t *testing.T) {
+	namespace := still.namespace(t, nil)
+	now := time.Now().Truncate(time.Second)
+	device := func(name string, expires time.Time) *v1alpha1.OAuthDeviceAuthorization {
+		return &v1alpha1.OAuthDeviceAuthorization{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: name}, Spec: v1alpha1.OAuthDeviceAuthorizationSpec{
+			AuthorizationServerName: "default", ClientID: "shop.tv", ClientUID: "1", ID: name, ExpiresAt: metav1.NewTime(expires),
+		}}
+	}
+	still.create(t, device("alive", now.Add(-59*time.Second)), device("expired", now.Add(-61*time.Second)), grant(namespace, "expired", now.Add(-time.Hour)))
+	s := &oauthgrant.Sweeper{Client: still.api, Live: still.api, Namespace: namespace, Now: func() time.Time { return now }, Logger: logr.Discard()}
+	deleted, err := s.Sweep(t.Context())
+	must(t, err)
+	var left v1alpha1.OAuthDeviceAuthorizationList
+	must(t, still.api.List(t.Context(), &left, client.InNamespace(namespace)))
+	if deleted != 2 || len(left.Items) != 1 || left.Items[0].Name != "alive" {
+		t.Errorf("%d deleted, left: %v", deleted, left.Items)
+	}
+}

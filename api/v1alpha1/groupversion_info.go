@@ -23,6 +23,7 @@ func AddToScheme(s *runtime.Scheme) error {
 		&OAuthClient{}, &OAuthClientList{},
 		&LocalUser{}, &LocalUserList{},
 		&OAuthGrant{}, &OAuthGrantList{},
+		&OAuthDeviceAuthorization{}, &OAuthDeviceAuthorizationList{},
 	)
 	metav1.AddToGroupVersion(s, GroupVersion)
 	return nil

@@ -1,14 +1,18 @@
-// Package oauthgrant sweeps OAuthGrants that have expired.
+// Package oauthgrant sweeps OAuthGrants that have expired, and the OAuthDeviceAuthorizations that may have led to some.
 package oauthgrant
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
 	"github.com/go-logr/logr"
 	"golang.org/x/time/rate"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/latchkey-io/latchkey/api/v1alpha1"
@@ -20,18 +24,18 @@ const (
 	// grace is how long an expired grant is kept: the longest lifetime of the code that it came from. While a grant exists, its
 	// code can't be redeemed again, and a code that was redeemed at its very end must find it.
 	grace = time.Minute
-	// pageSize is how many grants are held in memory at once.
+	// pageSize is how many objects are held in memory at once.
 	pageSize = 500
 	// deletesPerSecond bounds the load on the API server.
 	deletesPerSecond = 50
 )
 
-// Sweeper deletes grants that expired more than a minute ago. It runs on the leader only.
+// Sweeper deletes grants and device authorizations that expired more than a minute ago. It runs on the leader only.
 type Sweeper struct {
-	// Client deletes; Live reads without a cache: nobody else in the controller needs grants in memory.
+	// Client deletes; Live reads without a cache: nobody else in the controller needs these objects in memory.
 	Client client.Client
 	Live   client.Reader
-	// Namespace is the operator's namespace, where grants are.
+	// Namespace is the operator's namespace, where they are.
 	Namespace string
 	Now       func() time.Time
 	Logger    logr.Logger
@@ -50,9 +54,9 @@ func (s *Sweeper) Start(ctx context.Context) error {
 		case ctx.Err() != nil:
 			return nil
 		case err != nil:
-			s.Logger.Error(err, "sweep expired OAuthGrants", "deleted", deleted)
+			s.Logger.Error(err, "sweep what has expired", "deleted", deleted)
 		case deleted > 0:
-			s.Logger.Info("swept expired OAuthGrants", "deleted", deleted)
+			s.Logger.Info("swept what had expired", "deleted", deleted)
 		}
 		select {
 		case <-ctx.Done():
@@ -62,47 +66,77 @@ func (s *Sweeper) Start(ctx context.Context) error {
 	}
 }
 
-// Sweep looks at all grants once and deletes those that have expired. It returns how many it deleted.
+// Sweep looks at all grants and device authorizations once and deletes those that have expired. It returns how many it
+// deleted.
 func (s *Sweeper) Sweep(ctx context.Context) (deleted int, err error) {
 	limiter := rate.NewLimiter(deletesPerSecond, deletesPerSecond)
+	var failures []error
+	for _, k := range kinds() {
+		n, err := s.sweepKind(ctx, k, limiter)
+		deleted += n
+		failures = append(failures, err)
+	}
+	return deleted, errors.Join(failures...)
+}
+
+// kind is a kind whose objects expire.
+type kind struct {
+	name    string
+	newList func() client.ObjectList
+	expiry  func(client.Object) metav1.Time
+}
+
+func kinds() []kind {
+	return []kind{
+		{"OAuthGrant", func() client.ObjectList { return &v1alpha1.OAuthGrantList{} },
+			func(o client.Object) metav1.Time { return o.(*v1alpha1.OAuthGrant).Expiry() }},
+		{"OAuthDeviceAuthorization", func() client.ObjectList { return &v1alpha1.OAuthDeviceAuthorizationList{} },
+			func(o client.Object) metav1.Time { return o.(*v1alpha1.OAuthDeviceAuthorization).Spec.ExpiresAt }},
+	}
+}
+
+func (s *Sweeper) sweepKind(ctx context.Context, k kind, limiter *rate.Limiter) (deleted int, err error) {
 	var next string
 	for {
-		var page v1alpha1.OAuthGrantList
-		err := s.Live.List(ctx, &page, client.InNamespace(s.Namespace), client.Limit(pageSize), client.Continue(next))
+		page := k.newList()
+		err := s.Live.List(ctx, page, client.InNamespace(s.Namespace), client.Limit(pageSize), client.Continue(next))
 		if apierrors.IsResourceExpired(err) {
 			return deleted, nil // the list has grown too old to go on with; the next sweep starts anew
 		}
 		if err != nil {
-			return deleted, fmt.Errorf("list OAuthGrants: %w", err)
+			return deleted, fmt.Errorf("list %ss: %w", k.name, err)
 		}
-		for i := range page.Items {
-			gone, err := s.sweep(ctx, &page.Items[i], limiter)
-			if err != nil {
-				return deleted, err
-			}
+		err = meta.EachListItem(page, func(item runtime.Object) error {
+			gone, err := s.sweep(ctx, k, item.(client.Object), limiter)
 			if gone {
 				deleted++
 			}
+			return err
+		})
+		if err != nil {
+			return deleted, err
 		}
-		if next = page.Continue; next == "" {
+		if next = page.GetContinue(); next == "" {
 			return deleted, nil
 		}
 	}
 }
 
-func (s *Sweeper) sweep(ctx context.Context, grant *v1alpha1.OAuthGrant, limiter *rate.Limiter) (bool, error) {
-	if !s.Now().After(grant.Expiry().Add(grace)) {
+func (s *Sweeper) sweep(ctx context.Context, k kind, object client.Object, limiter *rate.Limiter) (bool, error) {
+	expiry := k.expiry(object)
+	if !s.Now().After(expiry.Add(grace)) {
 		return false, nil
 	}
 	if err := limiter.Wait(ctx); err != nil {
 		return false, err
 	}
-	err := s.Client.Delete(ctx, grant, client.Preconditions{UID: &grant.UID})
+	uid := object.GetUID()
+	err := s.Client.Delete(ctx, object, client.Preconditions{UID: &uid})
 	if apierrors.IsNotFound(err) || apierrors.IsConflict(err) {
 		return false, nil
 	}
 	if err != nil {
-		return false, fmt.Errorf("delete OAuthGrant %s: %w", grant.Name, err)
+		return false, fmt.Errorf("delete %s %s: %w", k.name, object.GetName(), err)
 	}
 	return true, nil
 }
