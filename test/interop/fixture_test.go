@@ -3,12 +3,14 @@ package interop
 import (
 	"context"
 	"encoding/json"
+	"encoding/pem"
 	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
 	"os"
+	"path/filepath"
 	"strings"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -33,7 +35,9 @@ type client struct {
 // one that runs in the browser.
 type applications struct {
 	*httptest.Server
-	page *httptest.Server
+	page, mcp *httptest.Server
+	// ca is a file with all certificates that clients need.
+	ca string
 }
 
 // arrival is a browser that was sent to an application.
@@ -47,16 +51,35 @@ type arrival struct {
 func declare(ctx context.Context) (*applications, error) {
 	a := &applications{page: servePage()}
 	a.Server = httptest.NewServer(http.HandlerFunc(a.arrive))
+	var err error
+	if a.mcp, err = serveMCP(ctx); err != nil {
+		return nil, err
+	}
+	if err := a.trust(); err != nil {
+		return nil, err
+	}
 	manifests, err := os.ReadFile("clients.yaml")
 	if err != nil {
 		return a, err
 	}
-	text := strings.NewReplacer("APPLICATION", a.URL, "PAGE", a.page.URL).Replace(string(manifests))
-	if _, err := live.Kubectl(ctx, text, "apply", "--server-side", "-f", "-"); err != nil {
+	text := strings.NewReplacer("APPLICATION", a.URL, "PAGE", a.page.URL, "MCP", a.mcp.URL, "ISSUER", live.Issuer).Replace(string(manifests))
+	if _, err := live.Kubectl(ctx, text, "apply", "--server-side", "--force-conflicts", "-f", "-"); err != nil {
 		return a, err
 	}
 	_, err = live.Kubectl(ctx, "", "wait", "-n", namespace, "--for=condition=Ready", "--timeout=30s", "resourceservers,oauthclients", "--all")
 	return a, err
+}
+
+// trust makes the certificate of the MCP server known to clients beside the environment's CA.
+func (a *applications) trust() error {
+	authority, err := os.ReadFile(live.CA)
+	if err != nil {
+		return err
+	}
+	own := a.mcp.Certificate()
+	direct.Transport.(*http.Transport).TLSClientConfig.RootCAs.AddCert(own)
+	a.ca = filepath.Join(filepath.Dir(live.CA), "interop.crt") // it goes with the environment
+	return os.WriteFile(a.ca, append(authority, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: own.Raw})...), 0o644)
 }
 
 func (a *applications) arrive(w http.ResponseWriter, r *http.Request) {

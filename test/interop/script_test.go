@@ -25,7 +25,7 @@ func script[T any](t *testing.T, file, scenario string, as client) (result T) {
 		t.Fatal(err)
 	}
 	cmd := exec.CommandContext(t.Context(), node(), file, scenario)
-	cmd.Env = append(os.Environ(), "NODE_EXTRA_CA_CERTS="+live.CA, "CLIENT="+string(config))
+	cmd.Env = append(os.Environ(), "NODE_EXTRA_CA_CERTS="+apps.ca, "CLIENT="+string(config))
 	var complaints bytes.Buffer
 	cmd.Stderr = &complaints
 	answers, err := cmd.StdinPipe()

@@ -1,0 +1,43 @@
+// @modelcontextprotocol/sdk: an MCP client, whose authorization is found from the MCP server's answers.
+import assert from 'node:assert/strict';
+import { UnauthorizedError } from '@modelcontextprotocol/sdk/client/auth.js';
+import { Client } from '@modelcontextprotocol/sdk/client/index.js';
+import { StreamableHTTPClientTransport } from '@modelcontextprotocol/sdk/client/streamableHttp.js';
+import { client, run, visit } from './harness.mjs';
+
+const server = new URL(client.resource);
+
+// What the SDK asks an application to remember.
+class Memory {
+  redirectUrl = client.redirectUri;
+  clientMetadata = { client_name: 'assistant', redirect_uris: [client.redirectUri] };
+  clientInformation() { return { client_id: client.clientId, client_secret: client.clientSecret, issuer: client.issuer }; }
+  tokens() { return this.saved; }
+  saveTokens(tokens) { this.saved = tokens; }
+  codeVerifier() { return this.verifier; }
+  saveCodeVerifier(verifier) { this.verifier = verifier; }
+  redirectToAuthorization(address) { this.address = address; }
+}
+
+async function whoami(authProvider) {
+  const assistant = new Client({ name: 'assistant', version: '1' });
+  await assistant.connect(new StreamableHTTPClientTransport(server, { authProvider }));
+  const answer = await assistant.callTool({ name: 'whoami' });
+  await assistant.close();
+  return answer.content[0].text;
+}
+
+async function authorize(memory) {
+  const transport = new StreamableHTTPClientTransport(server, { authProvider: memory });
+  await assert.rejects(new Client({ name: 'assistant', version: '1' }).connect(transport), UnauthorizedError);
+  const back = new URL((await visit(memory.address)).url).searchParams;
+  await transport.finishAuth(back.get('code'));
+}
+
+await run({
+  async code() {
+    const memory = new Memory();
+    await authorize(memory);
+    return { caller: await whoami(memory) };
+  },
+});
