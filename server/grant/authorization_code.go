@@ -7,7 +7,6 @@ import (
 	"encoding/base64"
 	"errors"
 	"log/slog"
-	"time"
 
 	"github.com/latchkey-io/latchkey/server/keys"
 	"github.com/latchkey-io/latchkey/server/oauth"
@@ -15,9 +14,6 @@ import (
 	"github.com/latchkey-io/latchkey/server/store"
 	"github.com/latchkey-io/latchkey/server/token"
 )
-
-// revocationTimeout bounds the revocation of what a replayed code produced, which goes on when the caller hangs up.
-const revocationTimeout = 10 * time.Second
 
 // authorizationCode redeems an authorization code (RFC 6749 section 4.1.3, RFC 7636 section 4.6, RFC 8707 section 2.2).
 // Everything that can fail is checked before the one write, so that a code is spent only for tokens.
@@ -117,16 +113,8 @@ func verifierMatches(verifier, challenge string) bool {
 // replayed refuses a code that passed every check and is spent already. The client presents it again, or a thief: what it
 // produced is revoked (RFC 6749 section 4.1.2).
 func (h *Handler) replayed(ctx context.Context, req *request, id string) error {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), revocationTimeout)
-	defer cancel()
-	refused := errCode().Wrap(errors.New("replayed"))
-	switch err := h.Grants.Revoke(ctx, id, store.ReasonCodeReplayed, req.now); {
-	case errors.Is(err, store.ErrNotFound): // it was deleted, which is more than revoked
-		return refused
-	case err != nil:
+	if err := h.revoke(ctx, req, id, store.ReasonCodeReplayed); err != nil {
 		return oauth.Errorf(oauth.TemporarilyUnavailable, "the code was presented before, and its grant could not be revoked").Wrap(err)
 	}
-	h.Logger.LogAttrs(ctx, slog.LevelWarn, "audit", slog.String("event", "grant_revoked"), slog.String("issuer", req.iss.URL),
-		slog.String("client_id", req.client.ID), slog.String("grant", id), slog.String("reason", store.ReasonCodeReplayed))
-	return refused
+	return errCode().Wrap(errors.New("replayed"))
 }

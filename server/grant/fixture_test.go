@@ -100,11 +100,12 @@ func (f *fixture) redeem(form url.Values) *httptest.ResponseRecorder {
 
 // issued is the body of a token response.
 type issued struct {
-	AccessToken string `json:"access_token"`
-	TokenType   string `json:"token_type"`
-	ExpiresIn   int    `json:"expires_in"`
-	Scope       string `json:"scope"`
-	IDToken     string `json:"id_token"`
+	AccessToken  string `json:"access_token"`
+	TokenType    string `json:"token_type"`
+	ExpiresIn    int    `json:"expires_in"`
+	Scope        string `json:"scope"`
+	RefreshToken string `json:"refresh_token"`
+	IDToken      string `json:"id_token"`
 }
 
 func wantIssued(t testing.TB, w *httptest.ResponseRecorder) issued {

@@ -84,6 +84,8 @@ func (h *Handler) grantType(name string, client *registry.Client) (func(context.
 	}
 	types := map[string]func(context.Context, *request) (*response, error){
 		oauth.GrantAuthorizationCode: h.authorizationCode,
+		oauth.GrantRefreshToken:      h.refreshToken,
+		oauth.GrantClientCredentials: h.clientCredentials,
 	}
 	redeem, ok := types[name]
 	switch {

@@ -189,7 +189,7 @@ func TestGrantType(t *testing.T) {
 		"":                   oauth.InvalidRequest,
 		"password":           oauth.UnsupportedGrantType,
 		"implicit":           oauth.UnsupportedGrantType,
-		"refresh_token":      oauth.UnsupportedGrantType,
+		"client_credentials": oauth.UnauthorizedClient,
 		"Authorization_Code": oauth.UnsupportedGrantType,
 	} {
 		req := form(f.seal(t, f.code()))

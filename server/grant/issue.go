@@ -59,7 +59,6 @@ func newIssue(req *request, b *basis) *issue {
 	if i.openID() && b.user != nil {
 		i.describeIdentity()
 	}
-	req.audit = append(req.audit, slog.String("scope", oauth.JoinScope(i.access.Scopes)), slog.String("jti", i.access.ID))
 	return i
 }
 
@@ -196,6 +195,7 @@ func (i *issue) refreshableUntil(until time.Time) time.Time {
 
 // mint signs.
 func (i *issue) mint() (*response, error) {
+	i.req.audit = append(i.req.audit, slog.String("scope", oauth.JoinScope(i.access.Scopes)), slog.String("jti", i.access.ID))
 	set, now := i.req.iss.Keys, i.req.now
 	access, err := i.access.Sign(set, i.accessAlgorithm, now)
 	if err != nil {

@@ -79,3 +79,8 @@ func SplitScope(scope string) []string {
 
 // JoinScope is the inverse of SplitScope.
 func JoinScope(scopes []string) string { return strings.Join(scopes, " ") }
+
+// WellFormedScope says whether a scope parameter holds only what it may (RFC 6749 section 3.3: %x21 / %x23-5B / %x5D-7E and spaces).
+func WellFormedScope(scope string) bool {
+	return !strings.ContainsFunc(scope, func(c rune) bool { return c < 0x20 || c > 0x7e || c == '"' || c == '\\' })
+}
