@@ -14,7 +14,7 @@ var ErrExists = errors.New("store: grant exists")
 // ErrNotFound is returned when there is no such grant: it never was, it was deleted, or it has expired and been swept.
 var ErrNotFound = errors.New("store: grant not found")
 
-// ErrConflict is returned by Rotate when the grant is not of the generation that was to be left: somebody else was there
+// ErrConflict is returned by Rotate and Renew when the grant is not of the generation that it was taken for, or revoked: somebody else was there
 // before.
 var ErrConflict = errors.New("store: the grant is of another generation")
 
@@ -81,10 +81,41 @@ func (g *Grant) Alive(now time.Time) bool {
 	return g.RevokedAt.IsZero() && now.Before(g.ExpiresAt)
 }
 
-// Query says which grants to find: those of a user, at a client, or of a session. Members that are empty match everything;
-// UserUID or SessionID is needed.
+// Query says which grants to find: those of a user, at a client, or of a session. AuthorizationServer is needed, and UserUID or
+// SessionID; the other members match everything when they are empty.
 type Query struct {
 	AuthorizationServer, UserUID, ClientUID, SessionID string
+}
+
+// Advanced is the grant with another generation, made at rotatedAt and good until expiresAt; or with the same one renewed, which
+// puts neither time back. It is the grant itself when that changes nothing.
+func (g *Grant) Advanced(to int64, rotatedAt, expiresAt time.Time) *Grant {
+	next := *g
+	if to != g.Generation {
+		next.Generation, next.RotatedAt, next.ExpiresAt = to, rotatedAt, expiresAt
+		return &next
+	}
+	if !rotatedAt.After(g.RotatedAt) && !expiresAt.After(g.ExpiresAt) {
+		return g
+	}
+	if rotatedAt.After(g.RotatedAt) {
+		next.RotatedAt = rotatedAt
+	}
+	if expiresAt.After(g.ExpiresAt) {
+		next.ExpiresAt = expiresAt
+	}
+	return &next
+}
+
+// ErrQuery is returned by Find for a query that would be a search among all grants.
+var ErrQuery = errors.New("store: a query names an authorization server, and a user or a session")
+
+// Validate returns ErrQuery for a query that says too little.
+func (q Query) Validate() error {
+	if q.AuthorizationServer == "" || q.UserUID == "" && q.SessionID == "" {
+		return ErrQuery
+	}
+	return nil
 }
 
 // Matches says whether the grant is one of those.
@@ -110,12 +141,18 @@ type Grants interface {
 	Get(ctx context.Context, id string) (*Grant, error)
 	// Rotate makes the grant's next generation: one compare-and-swap, which sets Generation to from+1, and RotatedAt and
 	// ExpiresAt as given, if and only if the grant is of the generation from and not revoked. It returns the grant as it is
-	// then. Of any number of concurrent calls, on any number of replicas, exactly one succeeds; the others get ErrConflict,
+	// then. Of any number of concurrent calls, on any number of replicas, at most one succeeds; the others get ErrConflict,
 	// with the grant as it is now, read live. A revoked grant is ErrConflict too; one that is gone ErrNotFound. When the
-	// outcome of the write is unknown, a live read decides; any other error means that it is not known.
+	// outcome of the write is unknown, a live read decides: the generation it finds may be this call's own doing or
+	// another's, and is ErrConflict. Any other error means that nothing is known.
 	Rotate(ctx context.Context, id string, from int64, rotatedAt, expiresAt time.Time) (*Grant, error)
+	// Renew puts RotatedAt and ExpiresAt of a grant off whose refresh token stays as it is; it writes nothing when they are that
+	// far already. It returns the grant as it is then; ErrConflict with the grant as it is now, read live, when it is not of the generation, or
+	// revoked; ErrNotFound when it is gone.
+	Renew(ctx context.Context, id string, generation int64, rotatedAt, expiresAt time.Time) (*Grant, error)
 	// Find returns the grants that are not revoked and match the query, in no particular order; expired ones may be among
-	// them. One that another replica has just created may be missing. Any error means that the answer is not known.
+	// them. One that another replica has just created may be missing. ErrQuery when the query says too little; any other error
+	// means that the answer is not known.
 	Find(ctx context.Context, q Query) ([]*Grant, error)
 	// Revoke marks the grant as revoked, once: a second call keeps the first time and reason. ErrNotFound when it is gone.
 	Revoke(ctx context.Context, id, reason string, at time.Time) error

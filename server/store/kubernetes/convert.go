@@ -9,14 +9,25 @@ import (
 
 	"github.com/latchkey-io/latchkey/api/v1alpha1"
 	"github.com/latchkey-io/latchkey/server/store"
+	"github.com/latchkey-io/latchkey/server/store/lookup"
 )
 
-// entry is a grant as some version of its object says. It never changes.
+// entry is a grant as some version of its object says. It never changes once it is in the index.
 type entry struct {
 	grant   *store.Grant
 	uid     types.UID
 	version string
 	created time.Time
+	// node is where the grant stands in the index's lookup.
+	node *lookup.Node
+}
+
+// place is the entry's node; that of no entry is none.
+func (e *entry) place() *lookup.Node {
+	if e == nil {
+		return nil
+	}
+	return e.node
 }
 
 func newEntry(o *v1alpha1.OAuthGrant) *entry {

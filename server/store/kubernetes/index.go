@@ -10,7 +10,7 @@ import (
 	"k8s.io/apimachinery/pkg/util/resourceversion"
 
 	"github.com/latchkey-io/latchkey/api/v1alpha1"
-	"github.com/latchkey-io/latchkey/server/store"
+	"github.com/latchkey-io/latchkey/server/store/lookup"
 )
 
 // index is what the watch told of the grants. It is the cache.ReflectorStore of the Store: an object is converted once, when
@@ -23,6 +23,8 @@ type index struct {
 	entries sync.Map // id → *entry
 	synced  atomic.Bool
 	heard   atomic.Int64 // when the watch was last alive, in Unix seconds
+
+	lookup lookup.Index
 
 	mu      sync.Mutex // serializes writers
 	burials burials
@@ -38,18 +40,6 @@ func (x *index) get(id string) *entry {
 		return e.(*entry)
 	}
 	return nil
-}
-
-// find returns the grants that match and are not revoked.
-func (x *index) find(q store.Query) []*store.Grant {
-	var found []*store.Grant
-	x.entries.Range(func(_, e any) bool {
-		if g := e.(*entry).grant; g.RevokedAt.IsZero() && q.Matches(g) {
-			found = append(found, g)
-		}
-		return true
-	})
-	return found
 }
 
 // buried says whether the id was deleted a short while ago.
@@ -71,12 +61,14 @@ func (x *index) put(e *entry) {
 }
 
 func (x *index) putLocked(e *entry) {
-	if old := x.get(e.grant.ID); old != nil && !newer(e.version, old.version) {
+	old := x.get(e.grant.ID)
+	if old != nil && !newer(e.version, old.version) {
 		return
 	}
 	if deleted, ok := x.burials.get(e.grant.ID, x.now()); ok && !newer(e.version, deleted) {
 		return
 	}
+	e.node = x.lookup.Replace(old.place(), e.grant)
 	x.entries.Store(e.grant.ID, e)
 }
 
@@ -90,9 +82,11 @@ func (x *index) bury(id, version string) {
 // removeLocked takes an entry away that was gone at the version. A grant that is both expired and older than any code need not be
 // remembered: so a sweep of many leaves no trace.
 func (x *index) removeLocked(e *entry, version string) {
-	if old := x.get(e.grant.ID); old != nil && newer(old.version, version) {
+	old := x.get(e.grant.ID)
+	if old != nil && newer(old.version, version) {
 		return
 	}
+	x.lookup.Replace(old.place(), nil)
 	x.entries.Delete(e.grant.ID)
 	now := x.now()
 	if now.Before(e.grant.ExpiresAt) || now.Before(e.created.Add(remembered)) {

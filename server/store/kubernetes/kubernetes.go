@@ -153,27 +153,19 @@ func (s *Store) Get(ctx context.Context, id string) (*store.Grant, error) {
 	return e.grant, nil
 }
 
-// Find implements store.Grants: from memory, or live while the watch is not alive.
+// errNotCurrent is returned by Find while the watch is not alive. All grants are never read for one request: an API server that
+// can be read would have brought the watch back.
+var errNotCurrent = errors.New("store/kubernetes: what the watch told of the grants is too old to find any by it")
+
+// Find implements store.Grants. It reads from memory alone.
 func (s *Store) Find(ctx context.Context, q store.Query) ([]*store.Grant, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
-	if s.index.current() {
-		return s.index.find(q), nil
+	if !s.index.current() {
+		return nil, errNotCurrent
 	}
-	ctx, cancel := context.WithTimeout(ctx, callTimeout)
-	defer cancel()
-	list := &v1alpha1.OAuthGrantList{}
-	if err := s.client.List(ctx, list, client.InNamespace(s.namespace)); err != nil {
-		return nil, fmt.Errorf("store/kubernetes: list grants: %w", err)
-	}
-	var found []*store.Grant
-	for i := range list.Items {
-		if g := newEntry(&list.Items[i]).grant; g.RevokedAt.IsZero() && q.Matches(g) {
-			found = append(found, g)
-		}
-	}
-	return found, nil
+	return s.index.lookup.Find(q)
 }
 
 // read asks the API server. What it answers is not kept: the watch brings it, and only the watch takes it away again.

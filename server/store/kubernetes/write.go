@@ -19,8 +19,9 @@ import (
 // writeAttempts is how often a write is tried whose outcome is not known.
 const writeAttempts = 2
 
-// rotateAttempts is the same for a rotation.
-const rotateAttempts = 4
+// advanceAttempts is how often a rotation is looked at: what is in memory, what is there, and what is there once the outcome of a
+// write was not known, or somebody else had changed the grant.
+const advanceAttempts = 5
 
 // revokeAttempts is how often a revocation is tried when somebody else changes the grant, or the outcome is not known.
 const revokeAttempts = 4
@@ -133,18 +134,29 @@ func (s *Store) patchRevoked(ctx context.Context, e *entry, reason string, at ti
 // API server lets one of any number of replicas through. Whoever can't tell whether it was the one finds the next generation
 // there already, which is a conflict like any other.
 func (s *Store) Rotate(ctx context.Context, id string, from int64, rotatedAt, expiresAt time.Time) (*store.Grant, error) {
-	if err := ctx.Err(); err != nil {
+	return s.advance(ctx, id, from, from+1, rotatedAt, expiresAt)
+}
+
+// Renew implements store.Grants.
+func (s *Store) Renew(ctx context.Context, id string, generation int64, rotatedAt, expiresAt time.Time) (*store.Grant, error) {
+	return s.advance(ctx, id, generation, generation, rotatedAt, expiresAt)
+}
+
+// advance lets one caller at a time try: of a hundred that present a refresh token at once, each replica sends one write.
+func (s *Store) advance(ctx context.Context, id string, from, to int64, rotatedAt, expiresAt time.Time) (*store.Grant, error) {
+	release, err := s.claims.acquire(ctx, id)
+	if err != nil {
 		return nil, err
 	}
+	defer release()
 	e := s.index.get(id)
 	if !validID(id) || (e == nil && s.index.buried(id)) {
 		return nil, store.ErrNotFound
 	}
 	live := false
 	var failure error
-	for range rotateAttempts {
+	for range advanceAttempts {
 		if e == nil {
-			var err error
 			if e, err = s.read(ctx, id); err != nil {
 				return nil, err
 			}
@@ -157,27 +169,36 @@ func (s *Store) Rotate(ctx context.Context, id string, from int64, rotatedAt, ex
 			e = nil // what is in memory may be old
 			continue
 		}
-		object, err := s.patchRotated(ctx, e, rotatedAt, expiresAt)
-		switch {
-		case err == nil:
-			next := newEntry(object)
-			s.index.put(next)
-			return next.grant, nil
-		case isAbsent(err):
-			return nil, store.ErrNotFound
+		next, settled, err := s.tryAdvance(ctx, e, e.grant.Advanced(to, rotatedAt, expiresAt))
+		if settled {
+			return next, err
 		}
-		failure = fmt.Errorf("store/kubernetes: rotate a grant: %w", err)
-		if ctx.Err() != nil || isRefused(err) && !apierrors.IsConflict(err) {
-			return nil, failure
-		}
-		e = nil
+		failure, e = err, nil
 	}
 	return nil, failure
 }
 
-func (s *Store) patchRotated(ctx context.Context, e *entry, rotatedAt, expiresAt time.Time) (*v1alpha1.OAuthGrant, error) {
-	at, until := metav1.NewTime(rotatedAt), metav1.NewTime(expiresAt)
-	return s.patchStatus(ctx, e, v1alpha1.OAuthGrantStatus{Generation: e.grant.Generation + 1, RotatedAt: &at, ExpiresAt: &until})
+// tryAdvance writes once. Not settled means: to be looked at again, and tried again if it is still due.
+func (s *Store) tryAdvance(ctx context.Context, e *entry, next *store.Grant) (written *store.Grant, settled bool, err error) {
+	if next == e.grant {
+		return next, true, nil
+	}
+	object, err := s.patchAdvanced(ctx, e, next)
+	switch {
+	case err == nil:
+		made := newEntry(object)
+		s.index.put(made)
+		return made.grant, true, nil
+	case isAbsent(err):
+		return nil, true, store.ErrNotFound
+	}
+	settled = ctx.Err() != nil || isRefused(err) && !apierrors.IsConflict(err)
+	return nil, settled, fmt.Errorf("store/kubernetes: rotate a grant: %w", err)
+}
+
+func (s *Store) patchAdvanced(ctx context.Context, e *entry, next *store.Grant) (*v1alpha1.OAuthGrant, error) {
+	at, until := metav1.NewTime(next.RotatedAt), metav1.NewTime(next.ExpiresAt)
+	return s.patchStatus(ctx, e, v1alpha1.OAuthGrantStatus{Generation: next.Generation, RotatedAt: &at, ExpiresAt: &until})
 }
 
 // statusPatch is a merge patch of the status, bound to one version of one object.

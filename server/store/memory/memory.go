@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/latchkey-io/latchkey/server/store"
+	"github.com/latchkey-io/latchkey/server/store/lookup"
 )
 
 const (
@@ -32,6 +33,7 @@ type Store struct {
 	mu      sync.Mutex
 	entries map[string]*entry
 	queue   queue
+	lookup  lookup.Index
 }
 
 var _ store.Grants = (*Store)(nil)
@@ -40,8 +42,11 @@ var _ store.Grants = (*Store)(nil)
 type entry struct {
 	id    string
 	grant *store.Grant
-	// sweepAt is when the id may be forgotten.
+	// sweepAt is when the id may be forgotten, and place where the entry stands in the queue.
 	sweepAt time.Time
+	place   int
+	// node is where the grant stands in the lookup.
+	node *lookup.Node
 }
 
 // New makes an empty Store that tells the time by now.
@@ -64,7 +69,8 @@ func (s *Store) Create(ctx context.Context, g *store.Grant) error {
 	if len(s.entries) >= s.limit {
 		return ErrFull
 	}
-	e := &entry{id: g.ID, grant: clone(g), sweepAt: now.Add(remember)}
+	e := &entry{id: g.ID, sweepAt: now.Add(remember)}
+	s.set(e, clone(g))
 	if g.ExpiresAt.After(e.sweepAt) {
 		e.sweepAt = g.ExpiresAt
 	}
@@ -101,13 +107,27 @@ func (s *Store) Revoke(ctx context.Context, id, reason string, at time.Time) err
 	if e.grant.RevokedAt.IsZero() {
 		revoked := *e.grant
 		revoked.RevokedAt, revoked.RevokedReason = at, reason
-		e.grant = &revoked
+		s.set(e, &revoked)
 	}
 	return nil
 }
 
+// set replaces the grant of an entry; nil takes it away.
+func (s *Store) set(e *entry, g *store.Grant) {
+	e.grant, e.node = g, s.lookup.Replace(e.node, g)
+}
+
 // Rotate implements store.Grants.
 func (s *Store) Rotate(ctx context.Context, id string, from int64, rotatedAt, expiresAt time.Time) (*store.Grant, error) {
+	return s.advance(ctx, id, from, from+1, rotatedAt, expiresAt)
+}
+
+// Renew implements store.Grants.
+func (s *Store) Renew(ctx context.Context, id string, generation int64, rotatedAt, expiresAt time.Time) (*store.Grant, error) {
+	return s.advance(ctx, id, generation, generation, rotatedAt, expiresAt)
+}
+
+func (s *Store) advance(ctx context.Context, id string, from, to int64, rotatedAt, expiresAt time.Time) (*store.Grant, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
@@ -120,19 +140,16 @@ func (s *Store) Rotate(ctx context.Context, id string, from int64, rotatedAt, ex
 	case e.grant.Generation != from || !e.grant.RevokedAt.IsZero():
 		return e.grant, store.ErrConflict
 	}
-	next := *e.grant
-	next.Generation, next.RotatedAt, next.ExpiresAt = from+1, rotatedAt, expiresAt
-	e.grant = &next
-	s.keepUntil(e, expiresAt)
-	return e.grant, nil
-}
-
-// keepUntil puts off the sweep of an entry.
-func (s *Store) keepUntil(e *entry, at time.Time) {
-	if i := slices.Index(s.queue, e); i >= 0 && at.After(e.sweepAt) {
-		e.sweepAt = at
-		heap.Fix(&s.queue, i)
+	next := e.grant.Advanced(to, rotatedAt, expiresAt)
+	if next == e.grant {
+		return next, nil
 	}
+	s.set(e, next)
+	if next.ExpiresAt.After(e.sweepAt) {
+		e.sweepAt = next.ExpiresAt
+		heap.Fix(&s.queue, e.place)
+	}
+	return next, nil
 }
 
 // Find implements store.Grants.
@@ -140,15 +157,7 @@ func (s *Store) Find(ctx context.Context, q store.Query) ([]*store.Grant, error)
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	var found []*store.Grant
-	for _, e := range s.entries {
-		if e.grant != nil && e.grant.RevokedAt.IsZero() && q.Matches(e.grant) {
-			found = append(found, e.grant)
-		}
-	}
-	return found, nil
+	return s.lookup.Find(q)
 }
 
 // Delete removes a grant; its id stays taken for as long as the grant would have been kept. ErrNotFound when there is none.
@@ -162,14 +171,16 @@ func (s *Store) Delete(ctx context.Context, id string) error {
 	if e == nil || e.grant == nil {
 		return store.ErrNotFound
 	}
-	e.grant = nil
+	s.set(e, nil)
 	return nil
 }
 
 // sweep forgets what is due.
 func (s *Store) sweep(now time.Time) {
 	for len(s.queue) > 0 && !now.Before(s.queue[0].sweepAt) {
-		delete(s.entries, heap.Pop(&s.queue).(*entry).id)
+		e := heap.Pop(&s.queue).(*entry)
+		s.set(e, nil)
+		delete(s.entries, e.id)
 	}
 }
 
@@ -188,8 +199,17 @@ type queue []*entry
 
 func (q queue) Len() int           { return len(q) }
 func (q queue) Less(i, j int) bool { return q[i].sweepAt.Before(q[j].sweepAt) }
-func (q queue) Swap(i, j int)      { q[i], q[j] = q[j], q[i] }
-func (q *queue) Push(x any)        { *q = append(*q, x.(*entry)) }
+
+func (q queue) Swap(i, j int) {
+	q[i], q[j] = q[j], q[i]
+	q[i].place, q[j].place = i, j
+}
+
+func (q *queue) Push(x any) {
+	e := x.(*entry)
+	e.place = len(*q)
+	*q = append(*q, e)
+}
 
 func (q *queue) Pop() any {
 	old := *q

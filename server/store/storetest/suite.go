@@ -189,6 +189,12 @@ func testContext(t *testing.T, h Harness) {
 	wantError(t, "Get", err, context.Canceled)
 	wantError(t, "Create", h.Grants.Create(ctx, unborn), context.Canceled)
 	wantError(t, "Revoke", h.Grants.Revoke(ctx, g.ID, store.ReasonCodeReplayed, time.Now()), context.Canceled)
+	_, err = h.Grants.Rotate(ctx, g.ID, g.Generation, time.Now(), time.Now())
+	wantError(t, "Rotate", err, context.Canceled)
+	_, err = h.Grants.Renew(ctx, g.ID, g.Generation, time.Now(), time.Now())
+	wantError(t, "Renew", err, context.Canceled)
+	_, err = h.Grants.Find(ctx, store.Query{AuthorizationServer: g.AuthorizationServer, UserUID: g.UserUID})
+	wantError(t, "Find", err, context.Canceled)
 	wantGrant(t, get(t, h.Grants, g.ID), g)
 	_, err = h.Grants.Get(t.Context(), unborn.ID)
 	wantError(t, "Get of what was not created", err, store.ErrNotFound)
@@ -197,20 +203,34 @@ func testContext(t *testing.T, h Harness) {
 // awaitRevoked polls until the handle says that the grant is revoked.
 func awaitRevoked(t *testing.T, s store.Grants, id string) *store.Grant {
 	t.Helper()
+	return awaitGrant(t, s, id, "the revocation", func(g *store.Grant) bool { return !g.RevokedAt.IsZero() })
+}
+
+// awaitGrant polls until the handle has heard of something about the grant.
+func awaitGrant(t *testing.T, s store.Grants, id, what string, heard func(*store.Grant) bool) *store.Grant {
+	t.Helper()
+	var g *store.Grant
+	if !poll(t, func() bool { g = get(t, s, id); return heard(g) }) {
+		t.Fatalf("the handle does not know of %s after %s", what, patience)
+	}
+	return g
+}
+
+// poll calls condition until it holds; false when it does not for as long as patience lasts.
+func poll(t *testing.T, condition func() bool) bool {
+	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
 	tick := time.NewTicker(5 * time.Millisecond)
 	defer tick.Stop()
-	for {
-		if g := get(t, s, id); !g.RevokedAt.IsZero() {
-			return g
-		}
+	for !condition() {
 		select {
 		case <-ctx.Done():
-			t.Fatalf("the handle does not know of the revocation after %s", patience)
+			return false
 		case <-tick.C:
 		}
 	}
+	return true
 }
 
 // inParallel calls f for 0..n-1, all at once.
