@@ -207,7 +207,8 @@ func (h *Handler) advance(ctx context.Context, i *issue, g *store.Grant, generat
 	if i.req.client.RotateRefreshTokens || i.req.client.Public {
 		return h.Grants.Rotate(ctx, g.ID, generation, i.issuedAt, expiresAt)
 	}
-	if i.req.now.Before(g.RotatedAt.Add(i.req.iss.Lifetimes.RefreshTokenIdle/renewals)) && !i.expiry().After(g.ExpiresAt) {
+	renewAt := g.RotatedAt.Add(i.req.iss.Lifetimes.RefreshTokenIdle / renewals)
+	if generation == g.Generation && i.req.now.Before(renewAt) && !i.expiry().After(g.ExpiresAt) {
 		return g, nil
 	}
 	return h.Grants.Renew(ctx, g.ID, generation, i.issuedAt, expiresAt)
