@@ -124,7 +124,7 @@ func TestLocalUserWaitsForItsPassword(t *testing.T) {
 	})
 	userBecomes(t, user, metav1.ConditionTrue, v1alpha1.ReasonReady)
 	change(t, running, user, func(u *v1alpha1.LocalUser) { u.Spec.Disabled = true })
-	userBecomes(t, user, metav1.ConditionFalse, v1alpha1.ReasonDisabled)
+	userBecomes(t, user, metav1.ConditionTrue, v1alpha1.ReasonDisabled)
 }
 
 func TestMeaningfulChangesAreEvents(t *testing.T) {

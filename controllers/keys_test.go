@@ -273,8 +273,12 @@ func TestStatusOfTheDefaultIssuerIsComplete(t *testing.T) {
 		err := running.api.Get(t.Context(), client.ObjectKeyFromObject(as), as)
 		return says(as.Status.Conditions, v1alpha1.ConditionReady, metav1.ConditionTrue, v1alpha1.ReasonReady), err
 	})
-	e := as.Status.Endpoints
-	if !as.Status.Default || e == nil || e.Token != defaultIssuer+"/token" || e.Discovery != defaultIssuer+"/.well-known/openid-configuration" {
+	want := v1alpha1.Endpoints{
+		Authorization: defaultIssuer + "/authorize", Token: defaultIssuer + "/token", Userinfo: defaultIssuer + "/userinfo", JWKS: defaultIssuer + "/jwks",
+		Introspection: defaultIssuer + "/introspect", Revocation: defaultIssuer + "/revoke", EndSession: defaultIssuer + "/logout",
+		DeviceAuthorization: defaultIssuer + "/device_authorization", Discovery: defaultIssuer + "/.well-known/openid-configuration",
+	}
+	if !as.Status.Default || as.Status.Endpoints == nil || *as.Status.Endpoints != want {
 		t.Errorf("status: %+v", as.Status)
 	}
 	if len(as.Status.Keys) != 2 {

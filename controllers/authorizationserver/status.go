@@ -31,11 +31,15 @@ func desiredStatus(as *v1alpha1.AuthorizationServer, config *registry.Config, ma
 
 func endpoints(c *registry.Config) *v1alpha1.Endpoints {
 	return &v1alpha1.Endpoints{
-		Authorization: c.Endpoint("/authorize"),
-		Token:         c.Endpoint("/token"),
-		Userinfo:      c.Endpoint("/userinfo"),
-		JWKS:          c.Endpoint("/jwks"),
-		Discovery:     c.Endpoint("/.well-known/openid-configuration"),
+		Authorization:       c.Endpoint("/authorize"),
+		Token:               c.Endpoint("/token"),
+		Userinfo:            c.Endpoint("/userinfo"),
+		JWKS:                c.Endpoint("/jwks"),
+		Introspection:       c.Endpoint("/introspect"),
+		Revocation:          c.Endpoint("/revoke"),
+		EndSession:          c.Endpoint("/logout"),
+		DeviceAuthorization: c.Endpoint("/device_authorization"),
+		Discovery:           c.Endpoint("/.well-known/openid-configuration"),
 	}
 }
 

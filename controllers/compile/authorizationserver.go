@@ -17,6 +17,9 @@ const (
 	defaultAuthorizationCode = 60 * time.Second
 	defaultToken             = 10 * time.Minute
 	defaultSession           = 12 * time.Hour
+	defaultRefreshToken      = 30 * 24 * time.Hour
+	defaultRefreshTokenIdle  = 7 * 24 * time.Hour
+	defaultDeviceCode        = 10 * time.Minute
 )
 
 // AuthorizationServer compiles an issuer's configuration; nil when it is refused. With problems it is honoured but for those.
@@ -86,7 +89,7 @@ func KeySchedule(as *v1alpha1.AuthorizationServer) keys.Schedule {
 		Interval:     durationOr(interval, 720*time.Hour),
 		PublishAhead: durationOr(ahead, 24*time.Hour),
 		Keep:         max(l.AccessToken, l.IDToken) + clockSkew,
-		KeepSealing:  max(l.AuthorizationCode, l.Session) + clockSkew,
+		KeepSealing:  max(l.AuthorizationCode, l.Session, l.DeviceCode) + clockSkew,
 	}
 }
 
@@ -114,11 +117,15 @@ func lifetimes(l *v1alpha1.Lifetimes) registry.Lifetimes {
 	if l == nil {
 		l = &v1alpha1.Lifetimes{}
 	}
+	refresh := durationOr(l.RefreshToken, defaultRefreshToken)
 	return registry.Lifetimes{
 		AuthorizationCode: min(durationOr(l.AuthorizationCode, defaultAuthorizationCode), defaultAuthorizationCode),
 		AccessToken:       durationOr(l.AccessToken, defaultToken),
 		IDToken:           durationOr(l.IDToken, defaultToken),
 		Session:           durationOr(l.Session, defaultSession),
+		RefreshToken:      refresh,
+		RefreshTokenIdle:  min(durationOr(l.RefreshTokenIdle, defaultRefreshTokenIdle), refresh),
+		DeviceCode:        durationOr(l.DeviceCode, defaultDeviceCode),
 	}
 }
 

@@ -235,10 +235,17 @@ func TestKubernetesTokensOnlyForListedClients(t *testing.T) {
 	}
 }
 
+func TestDisabledUserIsNowhere(t *testing.T) {
+	m := newMemory(t)
+	if users, problems := LocalUser(m, m.addUser(t, "alice", `{disabled: true}`)); len(users) > 0 || len(problems) > 0 {
+		t.Errorf("%v %v", users, problems)
+	}
+}
+
 func TestDisabledClientIsRefused(t *testing.T) {
 	m := newMemory(t)
-	c := m.client(t, "shop", "storefront", storefront+"disabled: true\n")
-	if _, client, p := OAuthClient(m, c); client != nil || !has(p, v1alpha1.ReasonDisabled) {
+	c := m.client(t, "shop", "storefront", basic+"disabled: true\n")
+	if _, client, p := OAuthClient(m, c); client != nil || len(p) > 0 {
 		t.Errorf("%v %v", client, p)
 	}
 }
@@ -269,7 +276,6 @@ func TestLocalUser(t *testing.T) {
 		"a password, not a hash": {`{passwordSecretRef: {name: bad}}`, v1alpha1.ReasonSecretInvalid},
 		"the subject of another": {`{subject: alice}`, v1alpha1.ReasonInvalid},
 		"an issuer there is not": {`{authorizationServerNames: [x]}`, v1alpha1.ReasonAuthorizationServerNotFound},
-		"disabled":               {`{disabled: true}`, v1alpha1.ReasonDisabled},
 	} {
 		users, problems := LocalUser(m, m.addUser(t, "user", c.spec))
 		if !has(problems, c.reason) {

@@ -17,10 +17,11 @@ const localProvider = "local"
 // EffectiveSubject is what a LocalUser's `sub` is computed from.
 func EffectiveSubject(u *v1alpha1.LocalUser) string { return firstNonEmpty(u.Spec.Subject, u.Name) }
 
-// LocalUser compiles a user for each AuthorizationServer at which the user can sign in.
+// LocalUser compiles a user for each AuthorizationServer at which the user can sign in. A disabled one is at none, which is no
+// problem.
 func LocalUser(w World, u *v1alpha1.LocalUser) (map[string]*registry.User, []Problem) {
 	if u.Spec.Disabled {
-		return nil, []Problem{{v1alpha1.ConditionReady, v1alpha1.ReasonDisabled, "spec.disabled is true: the user can't sign in", false}}
+		return nil, nil
 	}
 	for _, other := range w.LocalUsersWithSubject(EffectiveSubject(u)) {
 		if other.UID != u.UID && older(other, u) {
@@ -53,8 +54,26 @@ func userAt(w World, u *v1alpha1.LocalUser, name, hash string) (*registry.User, 
 		Name: u.Name, UID: string(u.UID),
 		Subject:     set.Subject(localProvider, EffectiveSubject(u)),
 		DisplayName: firstNonEmpty(u.Spec.DisplayName, u.Name), Email: u.Spec.Email, Groups: u.Spec.Groups,
+		Profile:      profile(u),
 		PasswordHash: hash, CredentialVersion: credentialVersion(hash),
 	}, nil
+}
+
+// profile are the claims that the spec declares, and when it changed last.
+func profile(u *v1alpha1.LocalUser) registry.Profile {
+	out := registry.Profile{UpdatedAt: specChangedAt(u)}
+	p := u.Spec.Profile
+	if p == nil {
+		return out
+	}
+	out.GivenName, out.FamilyName, out.MiddleName, out.Nickname = p.GivenName, p.FamilyName, p.MiddleName, p.Nickname
+	out.ProfileURL, out.PictureURL, out.Website = string(p.ProfileURL), string(p.PictureURL), string(p.Website)
+	out.Gender, out.Birthdate, out.Zoneinfo, out.Locale = p.Gender, p.Birthdate, p.Zoneinfo, p.Locale
+	out.PhoneNumber = p.PhoneNumber
+	if p.Address != nil {
+		out.Address = registry.Address(*p.Address)
+	}
+	return out
 }
 
 // passwordHash reads the hash; a user without one exists and can't sign in.

@@ -7,38 +7,26 @@ import (
 	"strings"
 
 	"github.com/latchkey-io/latchkey/api/v1alpha1"
-	"github.com/latchkey-io/latchkey/server/keys"
 	"github.com/latchkey-io/latchkey/server/registry"
 )
 
 // ClientID is the client_id of an OAuthClient. A namespace has no dot, so no two clients share one.
-func ClientID(c *v1alpha1.OAuthClient) string { return c.Namespace + "." + c.Name }
+func ClientID(c *v1alpha1.OAuthClient) string { return clientID(c.Namespace, c.Name) }
+
+func clientID(namespace, name string) string { return namespace + "." + name }
 
 // OAuthClient compiles a client for its AuthorizationServer, whose effective name it returns. The client is nil when it is
-// refused as a whole; what it may not have at single resources is left out of it and told as problems.
+// refused as a whole, and when it is disabled, which is no problem; what it may not have at single resources is left out of it
+// and told as problems.
 func OAuthClient(w World, c *v1alpha1.OAuthClient) (string, *registry.Client, []Problem) {
 	name := EffectiveAuthorizationServer(c.Spec.AuthorizationServerName)
 	as, config, p := acceptedBy(w, name, c.Namespace)
 	if p != nil {
 		return name, nil, []Problem{*p}
 	}
-	client := &registry.Client{
-		ID: ClientID(c), UID: string(c.UID), Namespace: c.Namespace, Name: c.Name,
-		DisplayName: firstNonEmpty(c.Spec.DisplayName, c.Name),
-		Public:      c.Spec.Type == v1alpha1.ClientPublic,
-		GrantTypes:  texts(c.Spec.GrantTypes), Scopes: texts(c.Spec.Scopes),
-		Secrets:          secrets(c.Status.Secrets),
-		IDTokenAlgorithm: config.IDTokenAlgorithm,
-	}
-	for _, uri := range c.Spec.RedirectURIs {
-		client.RedirectURIs = append(client.RedirectURIs, registry.ParseRedirectURI(string(uri), client.Public))
-	}
-	if t := c.Spec.IDToken; t != nil && t.SigningAlgorithm != "" {
-		client.IDTokenAlgorithm = keys.Algorithm(t.SigningAlgorithm)
-	}
-	if !slices.Contains(config.Algorithms, client.IDTokenAlgorithm) {
-		return name, nil, []Problem{{v1alpha1.ConditionAccepted, v1alpha1.ReasonInvalid,
-			fmt.Sprintf("spec.idToken.signingAlgorithm %s is not among those of AuthorizationServer %s: %v", client.IDTokenAlgorithm, name, config.Algorithms), true}}
+	client, p := clientOf(c, config)
+	if p != nil {
+		return name, nil, []Problem{*p}
 	}
 	var problems []Problem
 	client.Access, problems = access(w, c, name)
@@ -47,8 +35,7 @@ func OAuthClient(w World, c *v1alpha1.OAuthClient) (string, *registry.Client, []
 		client.Access = append(client.Access, registry.Access{Resource: r, Scopes: r.Scopes})
 	}
 	if c.Spec.Disabled {
-		return name, nil, append([]Problem{{v1alpha1.ConditionReady, v1alpha1.ReasonDisabled,
-			"spec.disabled is true: the client is refused everything", false}}, problems...)
+		return name, nil, problems
 	}
 	return name, client, problems
 }

@@ -58,9 +58,13 @@ func resourceAt(w World, rs *v1alpha1.ResourceServer, name string) (*registry.Re
 			resource.Algorithm = keys.Algorithm(t.SigningAlgorithm)
 		}
 	}
-	if !slices.Contains(config.Algorithms, resource.Algorithm) {
-		return nil, &Problem{v1alpha1.ConditionAccepted, v1alpha1.ReasonInvalid,
-			fmt.Sprintf("spec.accessToken.signingAlgorithm %s is not among those of AuthorizationServer %s: %v", resource.Algorithm, name, config.Algorithms), true}
+	if p := signable("spec.accessToken.signingAlgorithm", resource.Algorithm, config); p != nil {
+		return nil, p
+	}
+	if rs.Spec.Introspection != nil {
+		for _, c := range rs.Spec.Introspection.Clients {
+			resource.Introspectors = append(resource.Introspectors, clientID(rs.Namespace, c))
+		}
 	}
 	for _, s := range rs.Spec.Scopes {
 		resource.Scopes = append(resource.Scopes, &registry.Scope{Name: s.Name, Description: s.Description, RequiredGroups: s.RequiredGroups})

@@ -100,10 +100,14 @@ func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Resu
 	if err := world.Err(); err != nil {
 		return ctrl.Result{}, err
 	}
+	var positive []status.Positive
+	if user.Spec.Disabled {
+		positive = append(positive, status.Disabled("spec.disabled is true: the user can't sign in"))
+	}
 	desired := user.DeepCopy()
 	desired.Status = v1alpha1.LocalUserStatus{
 		ObservedGeneration: user.Generation,
-		Conditions:         status.Conditions(user.Status.Conditions, user.Generation, r.Now(), nil, problems),
+		Conditions:         status.Conditions(user.Status.Conditions, user.Generation, r.Now(), positive, problems),
 	}
 	if err := status.Patch(ctx, r.Client, &user, desired); err != nil {
 		return status.Retry(err)

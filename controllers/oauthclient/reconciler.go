@@ -64,6 +64,14 @@ func desiredStatus(c *v1alpha1.OAuthClient, server string, cred credential, prob
 	if clientSecret(c) == nil {
 		secretReady.Reason, secretReady.Message = v1alpha1.ReasonSecretNotNeeded, "the client has no client secret"
 	}
+	positive := []status.Positive{
+		{Type: v1alpha1.ConditionAccepted, Reason: v1alpha1.ReasonAccepted},
+		{Type: v1alpha1.ConditionResolvedRefs, Reason: v1alpha1.ReasonResolvedRefs},
+		secretReady,
+	}
+	if c.Spec.Disabled {
+		positive = append(positive, status.Disabled("spec.disabled is true: the client is refused everything"))
+	}
 	if cred.problem != nil {
 		problems = append(problems[:len(problems):len(problems)], *cred.problem)
 	}
@@ -72,11 +80,8 @@ func desiredStatus(c *v1alpha1.OAuthClient, server string, cred credential, prob
 		ClientID:                compile.ClientID(c),
 		AuthorizationServerName: server,
 		Secrets:                 cred.secrets,
-		Conditions: status.Conditions(c.Status.Conditions, c.Generation, now, []status.Positive{
-			{Type: v1alpha1.ConditionAccepted, Reason: v1alpha1.ReasonAccepted},
-			{Type: v1alpha1.ConditionResolvedRefs, Reason: v1alpha1.ReasonResolvedRefs},
-			secretReady,
-		}, problems),
+		Relaxations:             compile.Relaxations(c),
+		Conditions:              status.Conditions(c.Status.Conditions, c.Generation, now, positive, problems),
 	}
 }
 

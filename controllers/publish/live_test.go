@@ -2,13 +2,14 @@ package publish_test
 
 import (
 	"testing"
-
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/latchkey-io/latchkey/api/v1alpha1"
 	"github.com/latchkey-io/latchkey/controllers/compile"
+	"github.com/latchkey-io/latchkey/server/registry"
 )
 
 func TestClientIsUsableChangedAndGoneWithoutRestart(t *testing.T) {
@@ -207,4 +208,28 @@ func TestUserFollowsObjectAndPasswordSecret(t *testing.T) {
 	eventually(t, "the changed password", func() bool { return hash() == "$2a$second" })
 	update(t, alice, func(u *v1alpha1.LocalUser) { u.Spec.Disabled = true })
 	eventually(t, "that the user is disabled", func() bool { return hash() == "" })
+}
+
+func TestUserIsAsOldAsTheSpec(t *testing.T) {
+	newWorld(t, "aged")
+	alice := create(t, &v1alpha1.LocalUser{ObjectMeta: metav1.ObjectMeta{Name: "alice"}, Spec: v1alpha1.LocalUserSpec{Email: "alice@example.com"}})
+	holder := start(t)
+	profile := func() registry.Profile {
+		if iss, ok := holder.Load().ByURL(issuerURL); ok {
+			if u, ok := iss.Users.Get("alice"); ok {
+				return u.Profile
+			}
+		}
+		return registry.Profile{}
+	}
+	eventually(t, "the user", func() bool { return profile().UpdatedAt.Equal(alice.CreationTimestamp.Time) })
+
+	// The API server notes whole seconds.
+	eventually(t, "another second", func() bool { return time.Now().Unix() > alice.CreationTimestamp.Unix() })
+	update(t, alice, func(u *v1alpha1.LocalUser) { u.Spec.Profile = &v1alpha1.UserProfile{Nickname: "Al"} })
+	changed := alice.ManagedFields[0].Time.Time
+	if !changed.After(alice.CreationTimestamp.Time) {
+		t.Fatalf("managed fields: %+v", alice.ManagedFields)
+	}
+	eventually(t, "the change and its time", func() bool { return profile().Nickname == "Al" && profile().UpdatedAt.Equal(changed) })
 }

@@ -17,6 +17,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/cache"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
+	"github.com/latchkey-io/latchkey/api/v1alpha1"
 	"github.com/latchkey-io/latchkey/controllers/compile"
 	"github.com/latchkey-io/latchkey/server/registry"
 )
@@ -53,8 +54,8 @@ type Publisher struct {
 	wake  chan struct{}
 }
 
-// NewCache makes the cache of a server: the kinds in all namespaces, Secrets in the operator's only. What it returns is
-// shared and must not be changed. The watchdog learns of watches that break.
+// NewCache makes the cache of a server: the kinds in all namespaces, Secrets in the operator's only. Of managed fields it keeps
+// what tells when a LocalUser's spec changed. What it returns is shared and must not be changed. The watchdog learns of watches that break.
 func NewCache(config *rest.Config, scheme *runtime.Scheme, namespace string, watchdog *Watchdog) (cache.Cache, error) {
 	noCopy := true
 	return cache.New(config, cache.Options{
@@ -63,9 +64,17 @@ func NewCache(config *rest.Config, scheme *runtime.Scheme, namespace string, wat
 		DefaultTransform:             cache.TransformStripManagedFields(),
 		DefaultWatchErrorHandler:     watchdog.handler(),
 		ByObject: map[client.Object]cache.ByObject{
-			&corev1.Secret{}: {Namespaces: map[string]cache.Config{namespace: {}}},
+			&corev1.Secret{}:      {Namespaces: map[string]cache.Config{namespace: {}}},
+			&v1alpha1.LocalUser{}: {Transform: keepSpecWriters},
 		},
 	})
+}
+
+func keepSpecWriters(object any) (any, error) {
+	if o, ok := object.(client.Object); ok {
+		o.SetManagedFields(compile.SpecWriters(o.GetManagedFields()))
+	}
+	return object, nil
 }
 
 // New makes a Publisher; Start runs it.

@@ -16,7 +16,8 @@ import (
 // maxMessage is what a condition's message may have, in bytes (metav1.Condition).
 const maxMessage = 32768
 
-// Positive is a condition that is True when all is well, and what it says then.
+// Positive is a condition that is True when all is well, and what it says then. Ready needs to be among them only where it is to say
+// more than that.
 type Positive struct {
 	Type, Reason, Message string
 }
@@ -34,8 +35,11 @@ func Conditions(current []metav1.Condition, generation int64, now time.Time, pos
 		}
 		out = append(out, c)
 	}
-	ready(set, problems)
+	ready(set, positive, problems)
 	for _, p := range positive {
+		if p.Type == v1alpha1.ConditionReady {
+			continue
+		}
 		value, reason, message := judge(p, problems)
 		set(p.Type, value, reason, message)
 	}
@@ -45,12 +49,22 @@ func Conditions(current []metav1.Condition, generation int64, now time.Time, pos
 	return out
 }
 
-func ready(set func(string, metav1.ConditionStatus, string, string), problems []compile.Problem) {
-	if len(problems) == 0 {
-		set(v1alpha1.ConditionReady, metav1.ConditionTrue, v1alpha1.ReasonReady, "")
+func ready(set func(string, metav1.ConditionStatus, string, string), positive []Positive, problems []compile.Problem) {
+	if len(problems) > 0 {
+		set(v1alpha1.ConditionReady, metav1.ConditionFalse, problems[0].Reason, messages(problems))
 		return
 	}
-	set(v1alpha1.ConditionReady, metav1.ConditionFalse, problems[0].Reason, messages(problems))
+	well := Positive{Reason: v1alpha1.ReasonReady}
+	if i := slices.IndexFunc(positive, func(p Positive) bool { return p.Type == v1alpha1.ConditionReady }); i >= 0 {
+		well = positive[i]
+	}
+	set(v1alpha1.ConditionReady, metav1.ConditionTrue, well.Reason, well.Message)
+}
+
+// Disabled is what Ready says of an object that its own spec switches off. It is as it was declared, so that a tool which waits for
+// it, as kstatus has it, need not wait for ever.
+func Disabled(message string) Positive {
+	return Positive{Type: v1alpha1.ConditionReady, Reason: v1alpha1.ReasonDisabled, Message: message}
 }
 
 // judge decides one positive condition. What was not looked at, because the object is not even accepted, is Unknown.

@@ -53,6 +53,18 @@ func TestConditionsTellTheTruth(t *testing.T) {
 	}
 }
 
+func TestDisabledIsReady(t *testing.T) {
+	off := append([]status.Positive{status.Disabled("switched off")}, positive...)
+	got := status.Conditions(nil, 3, now, off, nil)
+	if c := meta.FindStatusCondition(got, v1alpha1.ConditionReady); text(got) != "Ready=True/Disabled Accepted=True/Accepted ResolvedRefs=True/ResolvedRefs" || c.Message != "switched off" {
+		t.Errorf("%s %q", text(got), c.Message)
+	}
+	got = status.Conditions(nil, 3, now, off, []compile.Problem{unresolved})
+	if text(got) != "Ready=False/RefNotFound Accepted=True/Accepted ResolvedRefs=False/RefNotFound" {
+		t.Errorf("with a problem: %s", text(got))
+	}
+}
+
 func TestEveryProblemIsTold(t *testing.T) {
 	got := meta.FindStatusCondition(status.Conditions(nil, 1, now, positive, []compile.Problem{unresolved, denied, denied}), v1alpha1.ConditionReady)
 	if got.Message != "create it; ask for it" {

@@ -72,7 +72,11 @@ func Tell(recorder events.EventRecorder, object runtime.Object, before, after []
 		return
 	}
 	if now.Status == metav1.ConditionTrue {
-		recorder.Eventf(object, nil, corev1.EventTypeNormal, now.Reason, "Reconcile", "Ready")
+		text := now.Message
+		if text == "" {
+			text = now.Type
+		}
+		recorder.Eventf(object, nil, corev1.EventTypeNormal, now.Reason, "Reconcile", "%s", note(text))
 		return
 	}
 	recorder.Eventf(object, nil, corev1.EventTypeWarning, now.Reason, "Reconcile", "%s", note(now.Message))
