@@ -53,7 +53,9 @@ func (a *Assets) add(name string) error {
 		return err
 	}
 	ext := path.Ext(name)
-	contentType, ok := map[string]string{".css": "text/css; charset=utf-8", ".svg": "image/svg+xml"}[ext]
+	contentType, ok := map[string]string{
+		".css": "text/css; charset=utf-8", ".js": "text/javascript; charset=utf-8", ".svg": "image/svg+xml",
+	}[ext]
 	if !ok {
 		return fmt.Errorf("no media type for asset %s", name)
 	}

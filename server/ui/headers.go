@@ -50,17 +50,28 @@ func checkFormSource(source string) error {
 
 // contentSecurityPolicy allows the page its own assets and forms and nothing else (CSP Level 3).
 func (c Chrome) contentSecurityPolicy() (string, error) {
+	return c.policy("default-src 'none'", append([]string{"'self'"}, c.FormOrigins...))
+}
+
+// autoSubmitPolicy is that of a page which posts its form by itself: a script from our own files, none in the page, and a form
+// that leads nowhere but to the form origins.
+func (c Chrome) autoSubmitPolicy() (string, error) {
+	return c.policy("default-src 'none'; script-src 'self'", c.FormOrigins)
+}
+
+func (c Chrome) policy(begin string, forms []string) (string, error) {
 	if c.BasePath != "" && (c.BasePath[0] != '/' || strings.HasPrefix(c.BasePath, "//") || strings.HasSuffix(c.BasePath, "/")) {
 		return "", fmt.Errorf("ui: not the path of an issuer: %q", c.BasePath)
 	}
-	forms := "'self'"
 	for _, source := range c.FormOrigins {
 		if err := checkFormSource(source); err != nil {
 			return "", err
 		}
-		forms += " " + source
 	}
-	return "default-src 'none'; style-src 'self'; img-src 'self'; form-action " + forms +
+	if len(forms) == 0 {
+		forms = []string{"'none'"}
+	}
+	return begin + "; style-src 'self'; img-src 'self'; form-action " + strings.Join(forms, " ") +
 		"; frame-ancestors 'none'; base-uri 'none'", nil
 }
 

@@ -65,10 +65,14 @@ type ConsentPage struct {
 	RedirectHost string
 	// UserName is the signed-in user's name, UserDisplayName the full name or empty.
 	UserName, UserDisplayName string
-	// Identity are the identity scopes asked for; see IdentityScope.
+	// Identity is what is asked for about the user; see IdentityScope and Claim.
 	Identity []ScopeLine
 	// Resources are the resource servers at which scopes are asked for.
 	Resources []ConsentResource
+	// Offline: the client wants to go on when the user is not there.
+	Offline bool
+	// Known is what the user allowed the client before. The rest is what is new then.
+	Known []ScopeLine
 	// SwitchUserURL leads to a sign-in as somebody else; no link when empty.
 	SwitchUserURL string
 }
@@ -77,22 +81,26 @@ type ConsentPage struct {
 type ConsentResource struct {
 	// Name is its display name, Identifier the audience of its tokens.
 	Name, Identifier string
-	Scopes           []ScopeLine
+	// Scopes asked for there; none where it is to be told who the user is, and nothing else.
+	Scopes []ScopeLine
 }
 
-// ScopeLine is a scope and what it means, in the words of its owner.
+// ScopeLine is a scope, or another thing that can be allowed, and what it means, in the words of its owner.
 type ScopeLine struct{ Name, Description string }
 
-// IdentityScope says what an identity scope discloses.
-func IdentityScope(name string) ScopeLine {
-	description := map[string]string{
-		oauth.ScopeOpenID:  "Know that it is you, by an identifier of your account",
-		oauth.ScopeProfile: "See your name and username",
-		oauth.ScopeEmail:   "See your email address",
-		oauth.ScopeGroups:  "See the groups that you belong to",
-	}[name]
-	return ScopeLine{Name: name, Description: description}
+// FormPostPage posts an authorization response to the client (OAuth 2.0 Form Post Response Mode): by itself where there is
+// JavaScript, else at the press of its button.
+type FormPostPage struct {
+	Chrome
+	// Action is the redirect URI, which has been validated, and Fields are the parameters.
+	Action string
+	Fields []Field
+	// ClientName and ClientHost tell where the user goes; see RedirectHost.
+	ClientName, ClientHost string
 }
+
+// Field is a parameter of a form. Its value comes back as it is.
+type Field struct{ Name, Value string }
 
 // ErrorPage tells of a failure. The element with the id `error-code` holds Code.
 type ErrorPage struct {

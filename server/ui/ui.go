@@ -1,5 +1,6 @@
 // Package ui renders the pages that people see: sign-in, consent and errors, with their stylesheet and images. Pages work
-// without JavaScript (there is none), hold no inline style, and are written only once they are complete.
+// without JavaScript, hold no inline style or script, and are written only once they are complete. One of them, which posts a form
+// for the user, has a script that saves pressing its button.
 package ui
 
 import (
@@ -19,8 +20,9 @@ var templates embed.FS
 
 // Pages are the parsed templates and the assets that they refer to. They are safe for concurrent use.
 type Pages struct {
-	login, consent, failure *template.Template
-	assets                  *Assets
+	login, consent, failure               *template.Template
+	device, deviceConsent, deviceDecision *template.Template
+	assets                                *Assets
 }
 
 // New parses the templates and tries each: one that does not parse, or that names an asset or a field there isn't, is an
@@ -37,8 +39,12 @@ func New() (*Pages, error) {
 		try  any
 	}{
 		{"login.html", &p.login, LoginPage{Problem: ProblemMissing}},
-		{"consent.html", &p.consent, ConsentPage{Identity: make([]ScopeLine, 1), Resources: []ConsentResource{{Scopes: make([]ScopeLine, 1)}}}},
+		{"consent.html", &p.consent, ConsentPage{Identity: make([]ScopeLine, 1), Resources: []ConsentResource{{Scopes: make([]ScopeLine, 1)}}, Known: make([]ScopeLine, 1), Offline: true}},
+		{"form-post.html", &p.formPost, FormPostPage{Fields: make([]Field, 1)}},
 		{"error.html", &p.failure, ErrorPage{}.explained()},
+		{"device.html", &p.device, DevicePage{Problem: ProblemUserCode}},
+		{"device-consent.html", &p.deviceConsent, DeviceConsentPage{ConsentPage: ConsentPage{Identity: make([]ScopeLine, 1), Resources: []ConsentResource{{Scopes: make([]ScopeLine, 1)}}}}},
+		{"device-decision.html", &p.deviceDecision, DeviceDecisionPage{}},
 	} {
 		if *page.into, err = parse(page.name, assets); err != nil {
 			return nil, fmt.Errorf("ui: %w", err)
@@ -50,11 +56,11 @@ func New() (*Pages, error) {
 	return p, nil
 }
 
-// parse reads one page together with the layout that frames it.
+// parse reads one page together with the layout that frames it and the parts that several pages have.
 func parse(name string, assets *Assets) (*template.Template, error) {
 	funcs := template.FuncMap{"asset": assets.url, "text": plain}
 	return template.New("layout.html").Option("missingkey=error").Funcs(funcs).
-		ParseFS(templates, "templates/layout.html", "templates/"+name)
+		ParseFS(templates, "templates/layout.html", "templates/asked.html", "templates/"+name)
 }
 
 // Assets serves what the pages refer to.
@@ -63,6 +69,15 @@ func (p *Pages) Assets() *Assets { return p.assets }
 // Login writes the sign-in page.
 func (p *Pages) Login(w http.ResponseWriter, status int, v LoginPage) error {
 	return render(w, p.login, status, v.Chrome, v.RetryAfter, v)
+}
+
+// FormPost writes the page that posts an authorization response to the client.
+func (p *Pages) FormPost(w http.ResponseWriter, v FormPostPage) error {
+	policy, err := v.autoSubmitPolicy()
+	if err != nil {
+		return err
+	}
+	return write(w, p.formPost, http.StatusOK, policy, 0, v)
 }
 
 // Consent writes the page on which a user allows or denies what a client asks for.
@@ -75,12 +90,17 @@ func (p *Pages) Error(w http.ResponseWriter, status int, v ErrorPage) error {
 	return render(w, p.failure, status, v.Chrome, 0, v.explained())
 }
 
-// render executes the whole template before the first byte is sent, so that a page is either complete or not there.
+// render writes a page without scripts.
 func render(w http.ResponseWriter, t *template.Template, status int, c Chrome, retry time.Duration, v any) error {
 	policy, err := c.contentSecurityPolicy()
 	if err != nil {
 		return err
 	}
+	return write(w, t, status, policy, retry, v)
+}
+
+// write executes the whole template before the first byte is sent, so that a page is either complete or not there.
+func write(w http.ResponseWriter, t *template.Template, status int, policy string, retry time.Duration, v any) error {
 	var page bytes.Buffer
 	if err := t.Execute(&page, v); err != nil {
 		return fmt.Errorf("ui: %w", err)
@@ -92,7 +112,7 @@ func render(w http.ResponseWriter, t *template.Template, status int, c Chrome, r
 		h.Set("Retry-After", strconv.Itoa(seconds(retry)))
 	}
 	w.WriteHeader(status)
-	_, err = w.Write(page.Bytes())
+	_, err := w.Write(page.Bytes())
 	return err
 }
 

@@ -52,14 +52,23 @@ func filled(t *testing.T, text string) map[string]*httptest.ResponseRecorder {
 	var login LoginPage
 	var consent ConsentPage
 	var failure ErrorPage
-	for _, v := range []any{&login, &consent, &failure} {
+	var device DevicePage
+	var deviceConsent DeviceConsentPage
+	var deviceDecision DeviceDecisionPage
+	for _, v := range []any{&login, &consent, &failure, &device, &deviceConsent, &deviceDecision} {
 		fill(reflect.ValueOf(v).Elem(), text)
 	}
-	out := map[string]*httptest.ResponseRecorder{"login": httptest.NewRecorder(), "consent": httptest.NewRecorder(), "error": httptest.NewRecorder()}
+	out := map[string]*httptest.ResponseRecorder{}
+	for _, name := range []string{"login", "consent", "error", "device", "device consent", "device decision"} {
+		out[name] = httptest.NewRecorder()
+	}
 	for name, err := range map[string]error{
-		"login":   p.Login(out["login"], http.StatusOK, login),
-		"consent": p.Consent(out["consent"], http.StatusOK, consent),
-		"error":   p.Error(out["error"], http.StatusBadRequest, failure),
+		"login":           p.Login(out["login"], http.StatusOK, login),
+		"consent":         p.Consent(out["consent"], http.StatusOK, consent),
+		"error":           p.Error(out["error"], http.StatusBadRequest, failure),
+		"device":          p.Device(out["device"], http.StatusOK, device),
+		"device consent":  p.DeviceConsent(out["device consent"], http.StatusOK, deviceConsent),
+		"device decision": p.DeviceDecision(out["device decision"], http.StatusOK, deviceDecision),
 	} {
 		if err != nil {
 			t.Fatalf("%s: %v", name, err)
