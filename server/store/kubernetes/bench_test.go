@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"testing"
 	"time"
+
+	"github.com/latchkey-io/latchkey/server/store"
 )
 
 // manyGrants is as many as a busy site has alive.
@@ -14,7 +16,9 @@ func filledStore(b *testing.B) *Store {
 	s := &Store{index: newIndex(time.Now)}
 	list := make([]any, manyGrants)
 	for i := range list {
-		list[i] = object(fmt.Sprintf("g%d", i), fmt.Sprint(i+1), false)
+		o := object(fmt.Sprintf("g%d", i), fmt.Sprint(i+1), false)
+		o.Spec.AuthorizationServerName, o.Spec.User.UID, o.Spec.SessionID = "default", fmt.Sprint("user-", i/10), fmt.Sprint("session-", i)
+		list[i] = o
 	}
 	if err := s.index.Replace(list, fmt.Sprint(manyGrants)); err != nil {
 		b.Fatal(err)
@@ -33,6 +37,25 @@ func BenchmarkGet(b *testing.B) {
 			}
 		}
 	})
+}
+
+// BenchmarkFind is what is asked at every authorization request of a user who is signed in.
+func BenchmarkFind(b *testing.B) {
+	s := filledStore(b)
+	for name, q := range map[string]store.Query{"of a user": {UserUID: "user-7777"}, "of a session": {SessionID: "session-77777"}} {
+		q.AuthorizationServer = "default"
+		b.Run(name, func(b *testing.B) {
+			b.ReportAllocs()
+			b.RunParallel(func(pb *testing.PB) {
+				for pb.Next() {
+					if found, err := s.Find(b.Context(), q); err != nil || len(found) == 0 {
+						b.Error(found, err)
+						return
+					}
+				}
+			})
+		})
+	}
 }
 
 func BenchmarkWatchEvent(b *testing.B) {

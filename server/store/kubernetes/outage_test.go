@@ -1,6 +1,7 @@
 package kubernetes_test
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"io"
@@ -73,9 +74,10 @@ func TestUnreadableIsNotAbsent(t *testing.T) {
 	})
 }
 
-// faulty breaks the first POSTs on their way to the real API server or back.
+// faulty breaks the first requests of a method on their way to the real API server or back.
 type faulty struct {
 	http.RoundTripper
+	method  string       // POST when empty
 	faults  atomic.Int64 // how many are left
 	deliver bool         // the request arrives; its answer does not
 	status  int          // answered in place of the real answer, 0 for a broken connection
@@ -84,7 +86,7 @@ type faulty struct {
 var errBroken = errors.New("connection reset by the test")
 
 func (f *faulty) RoundTrip(r *http.Request) (*http.Response, error) {
-	if r.Method != http.MethodPost || f.faults.Add(-1) < 0 {
+	if r.Method != cmp.Or(f.method, http.MethodPost) || f.faults.Add(-1) < 0 {
 		return f.RoundTripper.RoundTrip(r)
 	}
 	if !f.deliver {

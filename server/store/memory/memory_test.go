@@ -2,6 +2,7 @@ package memory
 
 import (
 	"errors"
+	"fmt"
 	"testing"
 	"time"
 
@@ -81,4 +82,38 @@ func TestFull(t *testing.T) {
 	if err := s.Create(t.Context(), g); err != nil {
 		t.Fatalf("Create after the others expired: %v", err)
 	}
+}
+
+// A grant that is refreshed is kept for as long as it says then, wherever it stood in the queue; and nothing of it is left after.
+func TestARotatedGrantIsSweptLater(t *testing.T) {
+	c := newClock()
+	s := New(c.Now)
+	until := c.now.Add(48 * time.Hour)
+	for i := range 100 {
+		g := &store.Grant{ID: fmt.Sprint("g", i), AuthorizationServer: "default", UserUID: "u", SessionID: fmt.Sprint("s", i%7), Generation: 1, ExpiresAt: c.now.Add(time.Duration(i%10+1) * time.Hour)}
+		if err := s.Create(t.Context(), g); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for i := 0; i < 100; i += 3 {
+		if _, err := s.Rotate(t.Context(), fmt.Sprint("g", i), 1, c.now, until); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for i, e := range s.queue {
+		if e.place != i {
+			t.Fatalf("the entry at %d says that it is at %d", i, e.place)
+		}
+	}
+	sweep := func(at time.Time, want int) {
+		t.Helper()
+		c.now = at
+		s.sweep(c.now)
+		found, err := s.Find(t.Context(), store.Query{AuthorizationServer: "default", UserUID: "u"})
+		if err != nil || len(found) != want || len(s.entries) != want {
+			t.Errorf("%d found of %d, want %d: %v", len(found), len(s.entries), want, err)
+		}
+	}
+	sweep(c.now.Add(24*time.Hour), 34)
+	sweep(until, 0)
 }
