@@ -95,7 +95,7 @@ func TestDisabledClientIsRefusedEverything(t *testing.T) {
 	service.accepts(answer.AccessToken)
 	n.declare("paused", public(), redirects(callback), using(n), "disabled: true")
 	service.comesToRefuse("spec.disabled was applied", answer.AccessToken)
-	refused(t, n.clients(), "paused", "Ready", "Disabled")
+	disabled(t, n.clients(), "paused")
 }
 
 // userinfo is the status of its answer.

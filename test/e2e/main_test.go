@@ -151,18 +151,30 @@ func ready(t *testing.T, objects dynamic.ResourceInterface, name string) {
 // refused waits until a condition is False for that reason, and returns its message.
 func refused(t *testing.T, objects dynamic.ResourceInterface, name, kind, reason string) string {
 	t.Helper()
+	return becomes(t, objects, name, kind, metav1.ConditionFalse, reason)
+}
+
+// disabled waits until an object is seen to be switched off, which is as it was declared.
+func disabled(t *testing.T, objects dynamic.ResourceInterface, name string) {
+	t.Helper()
+	becomes(t, objects, name, "Ready", metav1.ConditionTrue, "Disabled")
+}
+
+// becomes waits until a condition has that status for that reason, and returns its message.
+func becomes(t *testing.T, objects dynamic.ResourceInterface, name, kind string, status metav1.ConditionStatus, reason string) string {
+	t.Helper()
 	var last metav1.Condition
 	defer func() {
 		if t.Failed() {
 			t.Logf("%s: %+v", name, last)
 		}
 	}()
-	eventually(t, name+" is refused for "+reason, patience, func(ctx context.Context) (bool, error) {
+	eventually(t, name+" has "+kind+"="+string(status)+" for "+reason, patience, func(ctx context.Context) (bool, error) {
 		now, err := condition(ctx, objects, name, kind)
 		if err == nil {
 			last = now
 		}
-		return now.Status == metav1.ConditionFalse && now.Reason == reason, err
+		return now.Status == status && now.Reason == reason, err
 	})
 	return last.Message
 }

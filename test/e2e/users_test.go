@@ -28,7 +28,7 @@ func TestDisabledUserIsSignedOut(t *testing.T) {
 	if met := describe(user.signIn(page, r), r); met != signInPage {
 		t.Errorf("after signing in, the user meets %s", met)
 	}
-	refused(t, resource("localusers", ""), user.name, "Ready", "Disabled")
+	disabled(t, resource("localusers", ""), user.name)
 }
 
 func TestChangedPasswordEndsSessionsAndCodes(t *testing.T) {
