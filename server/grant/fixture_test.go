@@ -40,7 +40,7 @@ type fixture struct {
 	log     *syncBuffer
 }
 
-func newFixture(t *testing.T) *fixture {
+func newFixture(t testing.TB) *fixture {
 	t.Helper()
 	f := &fixture{now: time.Date(2030, 1, 2, 3, 4, 5, 600, time.UTC), log: &syncBuffer{}}
 	f.iss = registrytest.Issuer(t, "https://login.example.com", f.now)

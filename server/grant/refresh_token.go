@@ -110,7 +110,7 @@ func (h *Handler) judge(ctx context.Context, req *request, g *store.Grant, gener
 		return h.reused(ctx, req, g)
 	case !req.now.Before(g.RefreshUntil):
 		return errRefreshToken("its grant can't be refreshed any more")
-	case generation <= g.Generation && !(g.Alive(req.now) && g.Refreshable(req.now, idle)):
+	case generation <= g.Generation && (!g.Alive(req.now) || !g.Refreshable(req.now, idle)):
 		return errRefreshToken("it was left alone for more than %s", idle)
 	}
 	return nil

@@ -50,6 +50,14 @@ func TestRefused(t *testing.T) {
 		"PKCE downgrade: code without a challenge":      {code: func(c *token.Code) { c.Challenge = "" }},
 		"PKCE downgrade: neither":                       {code: func(c *token.Code) { c.Challenge = "" }, form: set("code_verifier", "")},
 		"PKCE downgrade: plain":                         {code: func(c *token.Code) { c.Challenge = verifier }},
+		"PKCE downgrade: no verifier, of a client that may do without": {form: set("code_verifier", ""), world: proofKeyOptional},
+		"PKCE downgrade: a verifier, but no challenge, of a client that may do without": {
+			code: func(c *token.Code) { c.Challenge = "" }, world: proofKeyOptional},
+		"PKCE downgrade: neither, of a public client that may do without": {
+			code: func(c *token.Code) { c.Challenge = "" }, form: set("code_verifier", ""), world: func(t *testing.T, f *fixture) {
+				proofKeyOptional(t, f)
+				f.withClient(t, registrytest.PrintShop, func(c *registry.Client) { c.Public = true })
+			}, want: oauth.InvalidClient},
 		"PKCE: the challenge presented as the verifier": {form: set("code_verifier", challenge(verifier))},
 		"PKCE: verifier too short": {
 			code: func(c *token.Code) { c.Challenge = challenge(verifier[:42]) }, form: set("code_verifier", verifier[:42])},
@@ -148,6 +156,29 @@ func TestRefused(t *testing.T) {
 				t.Errorf("the refused request left a grant behind: %v", err)
 			}
 		})
+	}
+}
+
+func proofKeyOptional(t *testing.T, f *fixture) {
+	f.withClient(t, registrytest.PrintShop, func(c *registry.Client) { c.ProofKeyOptional = true })
+}
+
+// A confidential client that is declared so may do without PKCE; where it uses it, it counts.
+func TestProofKeyOptional(t *testing.T) {
+	f := newFixture(t)
+	proofKeyOptional(t, f)
+	wantIssued(t, f.redeem(form(f.seal(t, f.code()))))
+	code := f.code()
+	code.Challenge = ""
+	req := form(f.seal(t, code))
+	req.Del("code_verifier")
+	wantIssued(t, f.redeem(req))
+}
+
+func TestVerified(t *testing.T) {
+	public := &registry.Client{Public: true, ProofKeyOptional: true}
+	if verified(public, "", "") {
+		t.Error("a public client does without PKCE")
 	}
 }
 

@@ -1,0 +1,36 @@
+package grant
+
+import (
+	"net/http"
+	"testing"
+)
+
+// BenchmarkToken is a token request as the handler sees it, with the memory store.
+func BenchmarkToken(b *testing.B) {
+	b.Run("authorization_code", func(b *testing.B) {
+		f := newFixture(b)
+		b.ReportAllocs()
+		for b.Loop() {
+			if w := f.redeem(form(f.seal(b, f.code()))); w.Code != http.StatusOK {
+				b.Fatal(w.Body)
+			}
+		}
+	})
+	b.Run("refresh_token", func(b *testing.B) {
+		f := newFixture(b)
+		last, _ := f.approved(b, nil)
+		b.ReportAllocs()
+		for b.Loop() {
+			last = wantIssued(b, f.refresh(last.RefreshToken))
+		}
+	})
+	b.Run("client_credentials", func(b *testing.B) {
+		f := newFixture(b)
+		b.ReportAllocs()
+		for b.Loop() {
+			if w := f.redeem(credentialsForm("scope", "photos.read")); w.Code != http.StatusOK {
+				b.Fatal(w.Body)
+			}
+		}
+	})
+}
