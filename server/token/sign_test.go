@@ -9,8 +9,6 @@ import (
 	"time"
 
 	"github.com/latchkey-io/latchkey/server/keys"
-	"github.com/latchkey-io/latchkey/server/oauth"
-	"github.com/latchkey-io/latchkey/server/registry"
 	"github.com/latchkey-io/latchkey/server/registry/registrytest"
 )
 
@@ -68,23 +66,57 @@ func TestIdentityOnTheWire(t *testing.T) {
 	}
 }
 
-func TestClaimsOf(t *testing.T) {
-	u := &registry.User{Name: "alice", DisplayName: "Alice Liddell", Email: "alice@example.com", Groups: []string{"family"}}
-	tests := []struct {
-		scopes string
-		user   *registry.User
-		want   UserClaims
-	}{
-		{"openid", u, UserClaims{}},
-		{"openid profile", u, UserClaims{Name: "Alice Liddell", PreferredUsername: "alice"}},
-		{"openid email", u, UserClaims{Email: "alice@example.com", EmailVerified: true}},
-		{"openid groups", u, UserClaims{Groups: []string{"family"}}},
-		{"openid email groups", &registry.User{Name: "bob"}, UserClaims{}},
-	}
-	for _, test := range tests {
-		if got := ClaimsOf(test.user, oauth.SplitScope(test.scopes), nil); !reflect.DeepEqual(got, test.want) {
-			t.Errorf("%s: got %+v, want %+v", test.scopes, got, test.want)
+// OpenID Connect Core section 3.1.3.6: at_hash by the hash of the ID token's own algorithm. That for EdDSA was computed with
+// printf '%s' <token> | openssl dgst -sha512 -binary | head -c 32 | basenc --base64url.
+func TestAtHashByAlgorithm(t *testing.T) {
+	f := newFixture(t)
+	const sha256Half, sha512Half = "77QmUPtjPfzWtF2AnpK9RQ", "q7nS86GgvvFaZkzALLWqJYaJIKw2wCDAVfCAsm5CrBM"
+	for alg, want := range map[keys.Algorithm]string{keys.ES256: sha256Half, keys.RS256: sha256Half, keys.PS256: sha256Half, keys.EdDSA: sha512Half} {
+		id := f.identity()
+		id.AccessToken = "jHkWEdUXMU1BwAsC4vtUsZwnNvTIxEl0z9K3vx5KF0Y"
+		raw, err := id.Sign(f.iss.Keys, alg, f.now)
+		if err != nil {
+			t.Fatal(err)
 		}
+		header, claims := decode(t, raw)
+		if header["alg"] != string(alg) || claims["at_hash"] != want {
+			t.Errorf("%s: header %v, at_hash %v, want %s", alg, header, claims["at_hash"], want)
+		}
+	}
+}
+
+// Access tokens of every algorithm that the issuer has, or had, are good.
+func TestVerifyEveryAlgorithm(t *testing.T) {
+	f := newFixture(t)
+	config := *f.iss.Config
+	config.Algorithms = []keys.Algorithm{keys.ES256} // the others' keys are kept for what they signed
+	f.iss.Config = &config
+	for _, alg := range keys.Algorithms() {
+		raw, err := f.access().Sign(f.iss.Keys, alg, f.now)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := f.active(raw); err != nil {
+			t.Errorf("%s: %v", alg, err)
+		}
+	}
+}
+
+// A token carries the sub by which its client knows the user; one with another's is refused (OpenID Connect Core section 8).
+func TestPairwiseSubject(t *testing.T) {
+	f := newFixture(t)
+	plain := f.sign(t, f.access())
+	c := registrytest.Client(t, f.iss, registrytest.PrintShop)
+	c.Sector = "demo/print.example"
+	f.iss = registrytest.WithClient(f.iss, c)
+	if _, err := f.active(plain); !errors.Is(err, ErrInactive) {
+		t.Errorf("a public subject for a pairwise client: %v", err)
+	}
+	u, _ := f.iss.User(registrytest.Alice, registrytest.AliceUID)
+	a := f.access()
+	a.Subject = f.iss.Subject(c, u)
+	if _, err := f.active(f.sign(t, a)); err != nil || a.Subject == u.Subject {
+		t.Errorf("its own subject: %v", err)
 	}
 }
 
@@ -154,7 +186,7 @@ func TestNewIDIsAnObjectName(t *testing.T) {
 
 func BenchmarkSign(b *testing.B) {
 	f := newFixture(b)
-	for _, alg := range []keys.Algorithm{keys.ES256, keys.RS256} {
+	for _, alg := range keys.Algorithms() {
 		b.Run(string(alg), func(b *testing.B) {
 			b.ReportAllocs()
 			a := f.access()
@@ -169,7 +201,7 @@ func BenchmarkSign(b *testing.B) {
 
 func BenchmarkVerify(b *testing.B) {
 	f := newFixture(b)
-	for _, alg := range []keys.Algorithm{keys.ES256, keys.RS256} {
+	for _, alg := range keys.Algorithms() {
 		b.Run(string(alg), func(b *testing.B) {
 			b.ReportAllocs()
 			raw, err := f.access().Sign(f.iss.Keys, alg, f.now)
