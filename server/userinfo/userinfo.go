@@ -28,7 +28,7 @@ type response struct {
 	token.UserClaims
 }
 
-// Serve answers with what the token's scopes tell of its user. Its errors are for
+// Serve answers with what the token tells of its user: as JSON, or signed for a client that is declared so. Its errors are for
 //
 //	oauth.WriteBearerError(w, e, !errors.Is(err, userinfo.ErrNoToken))
 func (h *Handler) Serve(w http.ResponseWriter, r *http.Request, iss *registry.Issuer) error {
@@ -42,10 +42,27 @@ func (h *Handler) Serve(w http.ResponseWriter, r *http.Request, iss *registry.Is
 		return oauth.Errorf(oauth.InvalidToken, "the access token is not valid here").Wrap(err)
 	case err != nil:
 		return oauth.Errorf(oauth.TemporarilyUnavailable, "the access token could not be verified; try again").Wrap(err)
-	case active.User == nil || !slices.Contains(active.Scopes, oauth.ScopeOpenID):
+	}
+	scopes := declared(active)
+	if active.User == nil || !slices.Contains(scopes, oauth.ScopeOpenID) {
 		return oauth.Errorf(oauth.InsufficientScope, "the access token does not have the scope openid")
 	}
-	return oauth.WriteJSON(w, http.StatusOK, response{active.User.Subject, token.ClaimsOf(active.User, active.Scopes, nil)})
+	subject := iss.Subject(active.Client, active.User)
+	claims := token.ClaimsOf(active.User, scopes, token.AllowedClaims(active.Client, active.Grant.UserinfoClaims))
+	if active.Client.UserinfoAlgorithm == "" {
+		return oauth.WriteJSON(w, http.StatusOK, response{subject, claims})
+	}
+	signed, err := token.SignUserinfo(iss, active.Client, subject, claims, h.Verifier.Now())
+	if err != nil {
+		return oauth.Errorf(oauth.TemporarilyUnavailable, "the issuer has no key to sign with; try again").Wrap(err)
+	}
+	oauth.NoStore(w.Header())
+	return oauth.WriteBody(w, http.StatusOK, oauth.JWTMediaType, []byte(signed))
+}
+
+// declared are the scopes of the token that its client may still ask for.
+func declared(a *token.Active) []string {
+	return slices.DeleteFunc(slices.Clone(a.Scopes), func(s string) bool { return !slices.Contains(a.Client.Scopes, s) })
 }
 
 // bearer finds the token, in the one place where it is (RFC 6750 section 2): the Authorization header, or the form body of
