@@ -51,6 +51,28 @@ func TestSweeperDeletesGrantsAMinuteAfterTheyExpire(t *testing.T) {
 	}
 }
 
+// A grant that was refreshed lives for as long as its status says, and no longer.
+func TestSweeperGoesByTheExpiryOfARefreshedGrant(t *testing.T) {
+	namespace := still.namespace(t, nil)
+	now := time.Now().Truncate(time.Second)
+	refreshed := func(name string, expires time.Time) {
+		g := grant(namespace, name, now.Add(-time.Hour))
+		until, at, expiry := metav1.NewTime(now.Add(720*time.Hour)), metav1.NewTime(now.Add(-2*time.Hour)), metav1.NewTime(expires)
+		g.Spec.RefreshUntil = &until
+		still.create(t, g)
+		g.Status = v1alpha1.OAuthGrantStatus{Generation: 2, RotatedAt: &at, ExpiresAt: &expiry}
+		must(t, still.api.Status().Update(t.Context(), g))
+	}
+	refreshed("alive", now.Add(-59*time.Second))
+	refreshed("left-alone", now.Add(-61*time.Second))
+	s := &oauthgrant.Sweeper{Client: still.api, Live: still.api, Namespace: namespace, Now: func() time.Time { return now }, Logger: logr.Discard()}
+	deleted, err := s.Sweep(t.Context())
+	must(t, err)
+	if left := names(t, namespace); deleted != 1 || !left["alive"] || left["left-alone"] {
+		t.Errorf("%d deleted, left: %v", deleted, left)
+	}
+}
+
 func TestSweeperLooksAtEveryPage(t *testing.T) {
 	namespace := still.namespace(t, nil)
 	now := time.Now().Truncate(time.Second)

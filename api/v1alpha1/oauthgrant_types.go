@@ -9,6 +9,9 @@ import metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 // +kubebuilder:resource:categories=oauth
 // +kubebuilder:subresource:status
 // +kubebuilder:validation:XValidation:rule="!has(oldSelf.status) || !has(oldSelf.status.revokedAt) || (has(self.status) && has(self.status.revokedAt) && self.status.revokedAt == oldSelf.status.revokedAt)",message="a revocation is final: status.revokedAt can't be changed or removed"
+// +kubebuilder:validation:XValidation:rule="self.?status.generation.orValue(1) - oldSelf.?status.generation.orValue(1) in [0, 1]",message="status.generation never decreases, and grows by one at a time"
+// +kubebuilder:validation:XValidation:rule="!oldSelf.?status.revokedAt.hasValue() || self.?status.generation.orValue(1) == oldSelf.?status.generation.orValue(1)",message="a grant that is revoked is not refreshed: status.generation can't be changed any more"
+// +kubebuilder:validation:XValidation:rule="has(self.spec.refreshUntil) || !self.?status.generation.hasValue()",message="a grant without spec.refreshUntil has no refresh tokens, and no status.generation"
 // +kubebuilder:printcolumn:name="User",type=string,JSONPath=`.spec.user.name`
 // +kubebuilder:printcolumn:name="Client",type=string,JSONPath=`.spec.clientID`
 // +kubebuilder:printcolumn:name="Server",type=string,JSONPath=`.spec.authorizationServerName`
@@ -116,7 +119,9 @@ type GrantUser struct {
 	UID string `json:"uid"`
 }
 
-// OAuthGrantStatus says whether a grant was revoked.
+// OAuthGrantStatus says whether a grant was refreshed or revoked.
+//
+// +kubebuilder:validation:XValidation:rule="self.?generation.orValue(1) == 1 || (has(self.rotatedAt) && has(self.expiresAt))",message="rotatedAt and expiresAt come with generation"
 type OAuthGrantStatus struct {
 	// generation is that of the refresh token in force; 1 when absent.
 	// +optional

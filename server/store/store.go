@@ -87,6 +87,11 @@ type Query struct {
 	AuthorizationServer, UserUID, ClientUID, SessionID string
 }
 
+// InForce says whether the grant's refresh token of the generation is the one that counts.
+func (g *Grant) InForce(generation int64) bool {
+	return generation > 0 && g.Generation == generation && g.RevokedAt.IsZero()
+}
+
 // Advanced is the grant with another generation, made at rotatedAt and good until expiresAt; or with the same one renewed, which
 // puts neither time back. It is the grant itself when that changes nothing.
 func (g *Grant) Advanced(to int64, rotatedAt, expiresAt time.Time) *Grant {

@@ -162,7 +162,7 @@ func (s *Store) advance(ctx context.Context, id string, from, to int64, rotatedA
 			}
 			live = true
 		}
-		if e.grant.Generation != from || !e.grant.RevokedAt.IsZero() {
+		if !e.grant.InForce(from) {
 			if live {
 				return e.grant, store.ErrConflict
 			}

@@ -137,7 +137,7 @@ func (s *Store) advance(ctx context.Context, id string, from, to int64, rotatedA
 	switch {
 	case e == nil || e.grant == nil:
 		return nil, store.ErrNotFound
-	case e.grant.Generation != from || !e.grant.RevokedAt.IsZero():
+	case !e.grant.InForce(from):
 		return e.grant, store.ErrConflict
 	}
 	next := e.grant.Advanced(to, rotatedAt, expiresAt)

@@ -194,6 +194,11 @@ func testRotateWithoutRefreshToken(t *testing.T, h Harness) {
 	if got.Refreshable(time.Now(), time.Hour) {
 		t.Error("it can be refreshed")
 	}
-	_, err := h.Grants.Rotate(t.Context(), g.ID, 1, time.Now(), time.Now().Add(time.Hour))
-	wantError(t, "Rotate", err, store.ErrConflict)
+	for _, from := range []int64{0, 1} {
+		_, err := h.Grants.Rotate(t.Context(), g.ID, from, time.Now(), time.Now().Add(time.Hour))
+		wantError(t, "Rotate", err, store.ErrConflict)
+		_, err = h.Grants.Renew(t.Context(), g.ID, from, time.Now(), time.Now().Add(time.Hour))
+		wantError(t, "Renew", err, store.ErrConflict)
+	}
+	wantGrant(t, get(t, h.Grants, g.ID), g)
 }
