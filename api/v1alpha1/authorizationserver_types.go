@@ -148,7 +148,8 @@ const (
 // Signing configures an issuer's signing keys.
 type Signing struct {
 	// algorithms for which a key is kept, ES256 and RS256 when empty. Access tokens use ES256 and ID tokens RS256 where
-	// they are in the list.
+	// they are in the list. The key of an algorithm that is added later signs at once, and that of one that is removed no more:
+	// verifiers must fetch the JWKS again when they meet a key that they don't know.
 	// +optional
 	// +listType=set
 	// +kubebuilder:validation:MaxItems=4
