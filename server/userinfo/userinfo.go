@@ -43,7 +43,7 @@ func (h *Handler) Serve(w http.ResponseWriter, r *http.Request, iss *registry.Is
 	case err != nil:
 		return oauth.Errorf(oauth.TemporarilyUnavailable, "the access token could not be verified; try again").Wrap(err)
 	}
-	scopes := declared(active)
+	scopes := active.CountingScopes(iss, nil) // identity scopes alone
 	if active.User == nil || !slices.Contains(scopes, oauth.ScopeOpenID) {
 		return oauth.Errorf(oauth.InsufficientScope, "the access token does not have the scope openid")
 	}
@@ -58,11 +58,6 @@ func (h *Handler) Serve(w http.ResponseWriter, r *http.Request, iss *registry.Is
 	}
 	oauth.NoStore(w.Header())
 	return oauth.WriteBody(w, http.StatusOK, oauth.JWTMediaType, []byte(signed))
-}
-
-// declared are the scopes of the token that its client may still ask for.
-func declared(a *token.Active) []string {
-	return slices.DeleteFunc(slices.Clone(a.Scopes), func(s string) bool { return !slices.Contains(a.Client.Scopes, s) })
 }
 
 // bearer finds the token, in the one place where it is (RFC 6750 section 2): the Authorization header, or the form body of
