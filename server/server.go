@@ -12,8 +12,10 @@ import (
 	"github.com/latchkey-io/latchkey/server/authorize"
 	"github.com/latchkey-io/latchkey/server/clientauth"
 	"github.com/latchkey-io/latchkey/server/consent"
+	"github.com/latchkey-io/latchkey/server/device"
 	"github.com/latchkey-io/latchkey/server/discovery"
 	"github.com/latchkey-io/latchkey/server/grant"
+	"github.com/latchkey-io/latchkey/server/interaction"
 	"github.com/latchkey-io/latchkey/server/login"
 	"github.com/latchkey-io/latchkey/server/outbound"
 	"github.com/latchkey-io/latchkey/server/registry"
@@ -30,6 +32,8 @@ type Config struct {
 	Holder *registry.Holder
 	// Grants is where grants are kept.
 	Grants store.Grants
+	// Devices is where the requests of devices are kept.
+	Devices store.Devices
 	// Callers proves the ServiceAccounts that introspect tokens. When nil, only clients do.
 	Callers *workload.Callers
 	// TrustedProxies are the networks whose X-Forwarded-For is believed; none by default.
@@ -51,6 +55,8 @@ func (c *Config) Validate() error {
 		return errors.New("server: Config.Holder is missing")
 	case c.Grants == nil:
 		return errors.New("server: Config.Grants is missing")
+	case c.Devices == nil:
+		return errors.New("server: Config.Devices is missing")
 	case c.Logger == nil:
 		return errors.New("server: Config.Logger is missing")
 	case c.Metrics == nil:
@@ -118,10 +124,12 @@ func routes(c Config, pages *ui.Pages) map[string]route {
 		source   = sourceOf(c.TrustedProxies)
 		clients  = clientauth.New(clientauth.Config{Outbound: c.Outbound})
 
-		authorization = authorize.New(authorize.Config{Pages: pages, Now: c.Now, Logger: c.Logger})
+		authorization = authorize.New(authorize.Config{Pages: pages, Grants: c.Grants, Now: c.Now, Logger: c.Logger})
 		signIn        = login.New(login.Config{Pages: pages, Now: c.Now, Logger: c.Logger, Source: source})
-		approval      = consent.New(consent.Config{Pages: pages, Now: c.Now, Logger: c.Logger})
-		tokens        = &grant.Handler{Grants: c.Grants, Clients: clients, Now: c.Now, Logger: c.Logger, Source: source}
+		approval      = consent.New(consent.Config{Pages: pages, Grants: c.Grants, Now: c.Now, Logger: c.Logger})
+		tokens        = &grant.Handler{Grants: c.Grants, Devices: c.Devices, Clients: clients, Now: c.Now, Logger: c.Logger, Source: source}
+		deviceCodes   = device.New(device.Config{Pages: pages, Devices: c.Devices, Now: c.Now, Logger: c.Logger, Source: source})
+		deviceAsks    = device.NewRequestHandler(device.RequestConfig{Devices: c.Devices, Clients: clients, Now: c.Now, Logger: c.Logger, Source: source})
 		claims        = &userinfo.Handler{Verifier: verifier}
 		documents     = discovery.New()
 	)
@@ -130,6 +138,8 @@ func routes(c Config, pages *ui.Pages) map[string]route {
 		"/login":                            {name: "login", kind: page, methods: getPost, serve: signIn.Serve},
 		"/consent":                          {name: "consent", kind: page, methods: getPost, serve: approval.Serve},
 		"/token":                            {name: "token", kind: api, methods: post, serve: tokens.Serve},
+		"/device_authorization":             {name: "device_authorization", kind: api, methods: post, serve: deviceAsks.Serve},
+		interaction.DevicePath:              {name: "device", kind: page, methods: getPost, serve: deviceCodes.Serve},
 		"/userinfo":                         {name: "userinfo", kind: bearer, methods: getPost, serve: claims.Serve},
 		"/jwks":                             {name: "jwks", kind: public, methods: get, serve: documents.JWKS},
 		"/.well-known/openid-configuration": {name: "discovery", kind: public, methods: get, serve: documents.Metadata},

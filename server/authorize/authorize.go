@@ -14,6 +14,7 @@ import (
 	"github.com/latchkey-io/latchkey/server/oauth"
 	"github.com/latchkey-io/latchkey/server/registry"
 	"github.com/latchkey-io/latchkey/server/session"
+	"github.com/latchkey-io/latchkey/server/store"
 	"github.com/latchkey-io/latchkey/server/token"
 	"github.com/latchkey-io/latchkey/server/ui"
 )
@@ -22,7 +23,9 @@ import (
 type Config struct {
 	// Pages are for what must not be redirected.
 	Pages *ui.Pages
-	Now   func() time.Time
+	// Grants remember what users approved.
+	Grants store.Grants
+	Now    func() time.Time
 	// Logger takes the audit events code_issued and code_refused.
 	Logger *slog.Logger
 }
@@ -47,22 +50,29 @@ func (h *Handler) Serve(w http.ResponseWriter, r *http.Request, iss *registry.Is
 	}
 	v := &interaction.Visit{Request: req, Issuer: iss, Browser: browser, Now: now}
 	if err := req.Validate(); err != nil {
-		h.refuse(r.Context(), w, v, err)
-		return nil
+		return h.refuse(r.Context(), w, v, err)
 	}
-	verdict, refusal := next(req, browser.Session)
+	verdict, refusal := next(v, h.recall(r.Context(), v))
 	if refusal != nil {
-		h.refuse(r.Context(), w, v, refusal)
-		return nil
+		return h.refuse(r.Context(), w, v, refusal)
 	}
 	switch verdict.action {
 	case issueCode:
-		return h.issue(r.Context(), w, v, verdict.granted)
+		return h.issue(r.Context(), w, v, verdict)
 	case askToConsent:
 		return v.GoOn(w, interaction.Consent)
 	}
 	v.Browser = session.Ensure(w, iss, browser)
 	return v.GoOn(w, interaction.Login)
+}
+
+// recall looks up what the user approved before. Where that can't be read, nothing is remembered, and it is known why.
+func (h *Handler) recall(ctx context.Context, v *interaction.Visit) memory {
+	m, err := interaction.Remember(ctx, h.Grants, v)
+	if err != nil {
+		h.Logger.ErrorContext(ctx, "what a user approved before could not be read", "issuer", v.Issuer.URL, "client_id", v.Client.ID, "error", err)
+	}
+	return memory{Memory: m, unknown: err != nil}
 }
 
 // turnToGet repeats a posted request as a GET: the session cookie, which is SameSite=Lax, does not come with a form that
@@ -89,35 +99,37 @@ func request(r *http.Request, iss *registry.Issuer, browser session.Browser, now
 }
 
 // issue sends the client its code. Nothing is written: the code is all that there is, until it is redeemed.
-func (h *Handler) issue(ctx context.Context, w http.ResponseWriter, v *interaction.Visit, granted *registry.Ask) error {
-	client, s := v.Client, v.Browser.Session
+func (h *Handler) issue(ctx context.Context, w http.ResponseWriter, v *interaction.Visit, verdict verdict) error {
+	client, s, granted := v.Client, v.Browser.Session, verdict.granted
 	code := &token.Code{
 		ID:       token.NewID(),
 		ClientID: client.ID, ClientUID: client.UID, RedirectURI: v.RedirectURI, Challenge: v.Challenge,
 		User: s.User.Name, UserUID: s.User.UID, SessionID: s.ID, CredentialVersion: s.User.CredentialVersion, AuthTime: s.AuthTime,
 		Scopes: granted.Identity, Targets: token.Targets(granted), UserinfoClaims: granted.UserinfoClaims, IDTokenClaims: granted.IDTokenClaims,
-		Nonce: v.Nonce,
+		KeepUntil: verdict.keepUntil, Nonce: v.Nonce,
 	}
 	sealed, err := code.Seal(v.Issuer, v.Now)
 	switch {
 	case errors.Is(err, token.ErrCodeTooLong):
-		h.refuse(ctx, w, v, oauth.Errorf(oauth.InvalidRequest, "the request is too long for a code: ask for less, or use a shorter nonce").Wrap(err))
-		return nil
+		return h.refuse(ctx, w, v, oauth.Errorf(oauth.InvalidRequest, "the request is too long for a code: ask for less, or use a shorter nonce").Wrap(err))
 	case err != nil:
 		return err
 	}
-	h.Logger.LogAttrs(ctx, slog.LevelInfo, "audit", v.Audit(v.Issuer, "code_issued",
-		slog.String("user", s.User.Name), slog.String("grant", code.ID), slog.String("scope", oauth.JoinScope(granted.Scopes())))...)
-	respond(w, v, url.Values{"code": {sealed}})
-	return nil
+	h.Logger.LogAttrs(ctx, slog.LevelInfo, "audit", v.Audit(v.Issuer, "code_issued", slog.String("user", s.User.Name), slog.String("grant", code.ID),
+		slog.String("scope", oauth.JoinScope(granted.Scopes())), slog.String("consent", string(verdict.consent)))...)
+	return h.respond(w, v, url.Values{"code": {sealed}})
 }
 
-// refuse tells the client that it gets no code.
-func (h *Handler) refuse(ctx context.Context, w http.ResponseWriter, v *interaction.Visit, e *oauth.Error) {
+// refuse tells the client that it gets no code (RFC 6749 section 4.1.2.1).
+func (h *Handler) refuse(ctx context.Context, w http.ResponseWriter, v *interaction.Visit, e *oauth.Error) error {
 	attrs := []slog.Attr{slog.String("error", string(e.Code)), slog.String("reason", e.Description)}
 	if v.Browser.Session != nil {
 		attrs = append(attrs, slog.String("user", v.Browser.Session.User.Name))
 	}
 	h.Logger.LogAttrs(ctx, slog.LevelInfo, "audit", v.Audit(v.Issuer, "code_refused", attrs...)...)
-	respondError(w, v, e)
+	params := url.Values{"error": {string(e.Code)}}
+	if e.Description != "" {
+		params.Set("error_description", oauth.PrintableASCII(e.Description))
+	}
+	return h.respond(w, v, params)
 }

@@ -18,7 +18,7 @@ func TestNext(t *testing.T) {
 		return &registry.Ask{Targets: []registry.Target{{Resource: &registry.Resource{UID: "r"}, Scopes: scopes}}}
 	}
 	signedIn := func(age time.Duration, groups ...string) *session.Session {
-		return &session.Session{ID: "sid", User: &registry.User{Name: "alice", Groups: groups}, AuthTime: seen.Add(-age)}
+		return &session.Session{ID: "sid", User: &registry.User{Name: "alice", Subject: "sub-alice", Groups: groups}, AuthTime: seen.Add(-age), ExpiresAt: seen.Add(time.Hour)}
 	}
 	age := func(seconds int) *time.Duration { d := time.Duration(seconds) * time.Second; return &d }
 	for _, tc := range []struct {
@@ -27,8 +27,10 @@ func TestNext(t *testing.T) {
 		ask      *registry.Ask
 		prompt   []string
 		maxAge   *time.Duration
+		subject  string
 		decision interaction.Decision
 		shown    *registry.Ask
+		unknown  bool
 		want     action
 		wantErr  oauth.Code
 	}{
@@ -36,6 +38,8 @@ func TestNext(t *testing.T) {
 		{name: "nobody signed in, prompt none", prompt: []string{"none"}, wantErr: oauth.LoginRequired},
 		{name: "signed in", session: signedIn(time.Hour), want: askToConsent},
 		{name: "signed in, prompt none", session: signedIn(time.Hour), prompt: []string{"none"}, wantErr: oauth.ConsentRequired},
+		{name: "prompt none, nothing can be read", session: signedIn(time.Hour), prompt: []string{"none"}, unknown: true, wantErr: oauth.TemporarilyUnavailable},
+		{name: "nothing can be read", session: signedIn(time.Hour), unknown: true, want: askToConsent},
 		{name: "prompt login, signed in before", session: signedIn(time.Millisecond), prompt: []string{"login"}, want: askToSignIn},
 		{name: "prompt login, signed in since", session: signedIn(-time.Millisecond), prompt: []string{"login"}, want: askToConsent},
 		{name: "prompt login and consent", session: signedIn(time.Second), prompt: []string{"consent", "login"}, want: askToSignIn},
@@ -46,31 +50,43 @@ func TestNext(t *testing.T) {
 		{name: "max_age exceeded, prompt none", session: signedIn(time.Minute), maxAge: age(59), prompt: []string{"none"}, wantErr: oauth.LoginRequired},
 		{name: "max_age 0, signed in before", session: signedIn(time.Millisecond), maxAge: age(0), want: askToSignIn},
 		{name: "max_age 0, signed in since", session: signedIn(-time.Minute), maxAge: age(0), want: askToConsent},
+		{name: "the user who is meant", session: signedIn(time.Hour), subject: "sub-alice", want: askToConsent},
+		{name: "another user is meant", session: signedIn(time.Hour), subject: "sub-bob", want: askToSignIn},
+		{name: "another user is meant, prompt none", session: signedIn(time.Hour), subject: "sub-bob", prompt: []string{"none"}, wantErr: oauth.LoginRequired},
+		{name: "another user is meant, but this one signed in since", session: signedIn(-time.Minute), subject: "sub-bob", wantErr: oauth.LoginRequired},
 		{name: "denied", session: signedIn(time.Hour), decision: interaction.Deny, wantErr: oauth.AccessDenied},
 		{name: "allowed", session: signedIn(time.Hour), decision: interaction.Allow, shown: target(read), want: issueCode},
+		{name: "allowed, nothing can be read", session: signedIn(time.Hour), unknown: true, decision: interaction.Allow, shown: target(read), want: issueCode},
 		{name: "allowed all", session: signedIn(time.Hour, "writers"), decision: interaction.Allow, shown: target(read, write), want: issueCode},
 		{name: "allowed less than may be granted by now", session: signedIn(time.Hour, "writers"), decision: interaction.Allow, shown: target(read), want: askToConsent},
 		{name: "allowed more than may be granted by now", session: signedIn(time.Hour), decision: interaction.Allow, shown: target(read, write), want: askToConsent},
 		{name: "allowed, but signed in too long ago", session: signedIn(time.Minute), maxAge: age(1), decision: interaction.Allow, shown: target(read), want: askToSignIn},
+		{name: "allowed, by another than is meant", session: signedIn(time.Minute), subject: "sub-bob", decision: interaction.Allow, shown: target(read), want: askToSignIn},
 		{name: "denied, but signed out", decision: interaction.Deny, want: askToSignIn},
 		{name: "nothing the user may grant", session: signedIn(time.Hour), ask: target(write), wantErr: oauth.AccessDenied},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			req := &interaction.Request{Client: &registry.Client{UID: "c"}, Seen: seen, Ask: target(read, write), Prompt: tc.prompt, MaxAge: tc.maxAge, Decision: tc.decision}
+			req := &interaction.Request{Client: &registry.Client{UID: "c"}, Seen: seen, Ask: target(read, write), Prompt: tc.prompt, MaxAge: tc.maxAge,
+				Subject: tc.subject, Decision: tc.decision}
 			if tc.ask != nil {
 				req.Ask = tc.ask
 			}
+			var nothing *interaction.Memory
 			if tc.shown != nil {
-				req.Shown = tc.shown.Digest(req.Client)
+				req.Shown = nothing.Propose(req.Client, tc.shown).Digest(req.Client)
 			}
-			got, err := next(req, tc.session)
+			v := &interaction.Visit{Request: req, Issuer: &registry.Issuer{Config: &registry.Config{}}, Now: seen}
+			v.Browser.Session = tc.session
+			got, err := next(v, memory{unknown: tc.unknown})
 			switch {
 			case err != nil && err.Code != tc.wantErr, err == nil && tc.wantErr != "":
 				t.Fatalf("error %v, want %q", err, tc.wantErr)
 			case got.action != tc.want:
 				t.Errorf("action %d, want %d", got.action, tc.want)
-			case tc.want == issueCode && got.granted.Digest(req.Client) != req.Shown:
+			case tc.want == issueCode && got.granted.Digest(req.Client) != tc.shown.Digest(req.Client):
 				t.Errorf("granted %v, which is not what was shown", got.granted.Scopes())
+			case tc.want == issueCode && (got.consent != explicit || !got.keepUntil.Equal(tc.session.ExpiresAt)):
+				t.Errorf("%s, kept until %s", got.consent, got.keepUntil)
 			}
 		})
 	}

@@ -10,13 +10,16 @@ import (
 	"github.com/latchkey-io/latchkey/server/oauth"
 	"github.com/latchkey-io/latchkey/server/registry"
 	"github.com/latchkey-io/latchkey/server/session"
+	"github.com/latchkey-io/latchkey/server/store"
 	"github.com/latchkey-io/latchkey/server/ui"
 )
 
 // Config is what a Handler needs. All of it is required.
 type Config struct {
 	Pages *ui.Pages
-	Now   func() time.Time
+	// Grants remember what users approved.
+	Grants store.Grants
+	Now    func() time.Time
 	// Logger takes the audit event consent.
 	Logger *slog.Logger
 }
@@ -47,50 +50,41 @@ func (h *Handler) Serve(w http.ResponseWriter, r *http.Request, iss *registry.Is
 	if r.Method == http.MethodPost {
 		return h.decide(w, r, v)
 	}
-	return h.show(w, v)
+	return h.show(w, r, v)
 }
 
 // show writes the page. Its form carries the digest of what is on it: that, and nothing else, is what can be allowed.
-func (h *Handler) show(w http.ResponseWriter, v *interaction.Visit) error {
-	user := v.Browser.Session.User
-	permitted, refusal := v.Ask.PermittedTo(user)
+func (h *Handler) show(w http.ResponseWriter, r *http.Request, v *interaction.Visit) error {
+	permitted, refusal := v.Ask.PermittedTo(v.Browser.Session.User)
 	if refusal != nil { // since /authorize looked; it will look again
 		interaction.Redirect(w, v.RestartURL(v.Issuer))
 		return nil
 	}
-	v.Shown = permitted.Digest(v.Client)
-	action, err := v.URL(v.Issuer, interaction.Approval, v.Browser, v.Now)
+	memory, err := interaction.Remember(r.Context(), h.Grants, v)
+	if err != nil { // nothing is known then, and all of it is asked for
+		h.Logger.ErrorContext(r.Context(), "what a user approved before could not be read", "issuer", v.Issuer.URL, "client_id", v.Client.ID, "error", err)
+	}
+	proposal := memory.Propose(v.Client, permitted)
+	v.Shown = proposal.Digest(v.Client)
+	page, err := pageFor(v, proposal)
 	if err != nil {
 		return err
 	}
-	page, err := pageFor(v, permitted)
-	if err != nil {
+	if page.Action, err = v.URL(v.Issuer, interaction.Approval, v.Browser, v.Now); err != nil {
 		return err
 	}
-	page.Action = action
 	return h.Pages.Consent(w, http.StatusOK, page)
 }
 
-func pageFor(v *interaction.Visit, permitted *registry.Ask) (ui.ConsentPage, error) {
+func pageFor(v *interaction.Visit, p interaction.Proposal) (ui.ConsentPage, error) {
 	chrome, err := v.Chrome(v.Issuer)
 	if err != nil {
 		return ui.ConsentPage{}, err
 	}
 	user := v.Browser.Session.User
-	page := ui.ConsentPage{
-		Chrome: chrome, ClientName: v.Client.DisplayName, ClientID: v.Client.ID, RedirectHost: ui.RedirectHost(v.RedirectURI),
-		UserName: user.Name, UserDisplayName: user.DisplayName, SwitchUserURL: v.SwitchUserURL(v.Issuer),
-	}
-	for _, name := range permitted.Identity {
-		page.Identity = append(page.Identity, ui.IdentityScope(name))
-	}
-	for _, t := range permitted.Targets {
-		resource := ui.ConsentResource{Name: t.Resource.DisplayName, Identifier: t.Resource.Identifier}
-		for _, s := range t.Scopes {
-			resource.Scopes = append(resource.Scopes, ui.ScopeLine{Name: s.Name, Description: s.Description})
-		}
-		page.Resources = append(page.Resources, resource)
-	}
+	page := ui.Proposed(p.New, p.Known)
+	page.Chrome, page.ClientName, page.ClientID, page.RedirectHost = chrome, v.Client.DisplayName, v.Client.ID, ui.RedirectHost(v.RedirectURI)
+	page.UserName, page.UserDisplayName, page.SwitchUserURL = user.Name, user.DisplayName, v.SwitchUserURL(v.Issuer)
 	return page, nil
 }
 

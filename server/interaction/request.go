@@ -21,17 +21,21 @@ type Request struct {
 	RedirectURI string
 	// State is what the client wants back, empty when it sent none.
 	State string
+	// FormPost: the client wants its answer posted by a form (OAuth 2.0 Form Post Response Mode) rather than in a query string.
+	FormPost bool
 	// Seen is when the request was first seen: `prompt` and `max_age` are about what was before it.
 	Seen time.Time
 
-	// Challenge, Nonce, Ask, Prompt and MaxAge are set by Validate.
+	// Challenge, Nonce, Ask, Subject, Prompt and MaxAge are set by Validate.
 
-	// Challenge is the S256 code challenge (RFC 7636 section 4.2).
+	// Challenge is the S256 code challenge (RFC 7636 section 4.2), empty where the client may do without and does.
 	Challenge string
 	// Nonce is for the ID token, empty when the client sent none.
 	Nonce string
 	// Ask is what the client asks for.
 	Ask *registry.Ask
+	// Subject is the `sub` of the user whom the request is about (id_token_hint, or `sub` in claims); empty for anybody.
+	Subject string
 	// Prompt are the prompt values.
 	Prompt []string
 	// MaxAge is how old a sign-in may be, nil for any age.
@@ -41,6 +45,7 @@ type Request struct {
 	Shown    string
 	Decision Decision
 
+	issuer *registry.Issuer
 	params url.Values
 }
 
@@ -105,7 +110,9 @@ func Identify(iss *registry.Issuer, params url.Values, seen time.Time) (*Request
 	if !client.Registered(redirect) {
 		return nil, oauth.Errorf(oauth.InvalidRequest, "redirect_uri is not registered for the client, character by character")
 	}
-	return &Request{Client: client, RedirectURI: redirect, State: params.Get("state"), Seen: seen, params: params}, nil
+	r := &Request{Client: client, RedirectURI: redirect, Seen: seen, issuer: iss, params: params}
+	r.readResponse()
+	return r, nil
 }
 
 // RestartURL begins the request anew. It is no more than the link that the client sent the browser to.

@@ -30,9 +30,8 @@ type check struct {
 }
 
 // checks are in the order in which a client is told of its mistakes. Parameters that no check names (display, ui_locales,
-// acr_values, claims and all that nobody knows) are ignored, as OpenID Connect Core section 3.1.2.1 has it.
-// id_token_hint is ignored too: it matters to prompt=none, which never gets as far as a code while consent is asked for
-// every time.
+// claims_locales, acr_values, login_hint and all that nobody knows) are no reason to refuse a request, as OpenID Connect Core
+// section 3.1.2.1 has it.
 func checks() []check {
 	return []check{
 		{"request object", (*Request).checkRequestObject},
@@ -42,6 +41,8 @@ func checks() []check {
 		{"proof key", (*Request).checkProofKey},
 		{"state and nonce", (*Request).checkStateAndNonce},
 		{"scope and resource", (*Request).checkAsk},
+		{"claims", (*Request).checkClaims},
+		{"id_token_hint", (*Request).checkHint},
 		{"prompt", (*Request).checkPrompt},
 		{"max_age", (*Request).checkMaxAge},
 	}
@@ -49,6 +50,7 @@ func checks() []check {
 
 // Validate runs the checks in their order. An error belongs in a redirect to the client.
 func (r *Request) Validate() *oauth.Error {
+	r.Subject = ""
 	for _, c := range checks() {
 		if err := c.run(r); err != nil {
 			return err.Wrap(fmt.Errorf("check %s", c.name))
@@ -64,6 +66,9 @@ func (r *Request) checkRequestObject() *oauth.Error {
 	if r.params.Has("request_uri") {
 		return oauth.Errorf(oauth.RequestURINotSupported, "request_uri is not supported: send the parameters themselves")
 	}
+	if r.params.Has("registration") {
+		return oauth.Errorf(oauth.RegistrationNotSupported, "registration is not supported: clients are declared")
+	}
 	return nil
 }
 
@@ -77,13 +82,6 @@ func (r *Request) checkResponseType() *oauth.Error {
 	return oauth.Errorf(oauth.UnsupportedResponseType, "response_type must be code")
 }
 
-func (r *Request) checkResponseMode() *oauth.Error {
-	if mode := r.params.Get("response_mode"); mode != "" && mode != "query" {
-		return oauth.Errorf(oauth.InvalidRequest, "response_mode must be query")
-	}
-	return nil
-}
-
 func (r *Request) checkGrantType() *oauth.Error {
 	if !slices.Contains(r.Client.GrantTypes, oauth.GrantAuthorizationCode) {
 		return oauth.Errorf(oauth.UnauthorizedClient, "the client does not declare the grant type authorization_code")
@@ -91,11 +89,14 @@ func (r *Request) checkGrantType() *oauth.Error {
 	return nil
 }
 
-// checkProofKey wants PKCE of every client (RFC 9700 section 2.1.1), with S256: `plain`, which a missing method
-// means (RFC 7636 section 4.3), protects from nobody who can read the request.
+// checkProofKey wants PKCE of every client (RFC 9700 section 2.1.1) but confidential ones that are declared to do without, with
+// S256: `plain`, which a missing method means (RFC 7636 section 4.3), protects from nobody who can read the request.
 func (r *Request) checkProofKey() *oauth.Error {
 	challenge := r.params.Get("code_challenge")
+	r.Challenge = ""
 	switch {
+	case r.Client.ProofKeyOptional && !r.Client.Public && challenge == "" && !r.params.Has("code_challenge_method"):
+		return nil
 	case challenge == "":
 		return oauth.Errorf(oauth.InvalidRequest, "code_challenge is missing: PKCE is required")
 	case r.params.Get("code_challenge_method") != oauth.ChallengeMethodS256:

@@ -10,6 +10,7 @@ import (
 	"github.com/latchkey-io/latchkey/server/interaction"
 	"github.com/latchkey-io/latchkey/server/oauth"
 	"github.com/latchkey-io/latchkey/server/registry/registrytest"
+	"github.com/latchkey-io/latchkey/server/token"
 )
 
 const challenge = "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM" // RFC 7636 appendix B
@@ -41,6 +42,9 @@ func TestValidate(t *testing.T) {
 		{name: "no response_type", change: []string{"response_type", ""}, want: oauth.InvalidRequest},
 		{name: "implicit", change: []string{"response_type", "token"}, want: oauth.UnsupportedResponseType},
 		{name: "hybrid", change: []string{"response_type", "code id_token"}, want: oauth.UnsupportedResponseType},
+		{name: "registration", change: []string{"registration", "{}"}, want: oauth.RegistrationNotSupported},
+		{name: "response_mode form_post", change: []string{"response_mode", "form_post"}},
+		{name: "response_mode form_post to a private-use scheme", change: []string{"client_id", registrytest.Native, "redirect_uri", registrytest.NativePrivate, "response_mode", "form_post"}, want: oauth.InvalidRequest},
 		{name: "response_mode query", change: []string{"response_mode", "query"}},
 		{name: "response_mode fragment", change: []string{"response_mode", "fragment"}, want: oauth.InvalidRequest},
 		{name: "no challenge", change: []string{"code_challenge", ""}, want: oauth.InvalidRequest},
@@ -74,7 +78,17 @@ func TestValidate(t *testing.T) {
 		{name: "state too long", change: []string{"state", strings.Repeat("s", 2049)}, want: oauth.InvalidRequest},
 		{name: "nonce too long", change: []string{"nonce", strings.Repeat("n", 513)}, want: oauth.InvalidRequest},
 		{name: "nonce not UTF-8", change: []string{"nonce", "\xff"}, want: oauth.InvalidRequest},
-		{name: "parameters to ignore", change: []string{"display", "popup", "ui_locales", "de", "acr_values", "1", "claims", "{", "unheard_of", "x"}},
+		{name: "claims", change: []string{"claims", `{"userinfo":{"name":{"essential":true}},"id_token":{"auth_time":null}}`}},
+		{name: "claims that is no JSON", change: []string{"claims", "{"}, want: oauth.InvalidRequest},
+		{name: "essential acr that there is", change: []string{"claims", `{"id_token":{"acr":{"essential":true,"values":["0","` + token.ACRPassword + `"]}}}`}},
+		{name: "essential acr of any value", change: []string{"claims", `{"id_token":{"acr":{"essential":true}}}`}},
+		{name: "essential acr that there isn't", change: []string{"claims", `{"id_token":{"acr":{"essential":true,"values":["phr"]}}}`}, want: oauth.UnmetAuthenticationRequirements},
+		{name: "essential acr of one value that there isn't", change: []string{"claims", `{"id_token":{"acr":{"essential":true,"value":"phr"}}}`}, want: oauth.UnmetAuthenticationRequirements},
+		{name: "voluntary acr that there isn't", change: []string{"claims", `{"id_token":{"acr":{"values":["phr"]}}}`}},
+		{name: "acr_values that there aren't", change: []string{"acr_values", "phr phrh"}},
+		{name: "no nonce", change: []string{"nonce", ""}},
+		{name: "id_token_hint that is none", change: []string{"id_token_hint", "x"}, want: oauth.InvalidRequest},
+		{name: "parameters to ignore", change: []string{"display", "popup", "ui_locales", "de", "acr_values", "1", "claims_locales", "de", "login_hint", "x", "unheard_of", "x"}},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			req, err := interaction.Identify(iss, params(tc.change...), time.Now())

@@ -13,27 +13,28 @@ type Code string
 
 // The error codes in use.
 const (
-	InvalidRequest          Code = "invalid_request"           // RFC 6749 section 4.1.2.1
-	InvalidClient           Code = "invalid_client"            // RFC 6749 section 5.2
-	InvalidGrant            Code = "invalid_grant"             // RFC 6749 section 5.2
-	UnauthorizedClient      Code = "unauthorized_client"       // RFC 6749 section 4.1.2.1
-	UnsupportedGrantType    Code = "unsupported_grant_type"    // RFC 6749 section 5.2
-	UnsupportedResponseType Code = "unsupported_response_type" // RFC 6749 section 4.1.2.1
-	InvalidScope            Code = "invalid_scope"             // RFC 6749 section 4.1.2.1
-	AccessDenied            Code = "access_denied"             // RFC 6749 section 4.1.2.1
-	ServerError             Code = "server_error"              // RFC 6749 section 4.1.2.1
-	TemporarilyUnavailable  Code = "temporarily_unavailable"   // RFC 6749 section 4.1.2.1
-	InvalidTarget           Code = "invalid_target"            // RFC 8707 section 2
-	InvalidToken            Code = "invalid_token"             // RFC 6750 section 3.1
-	InsufficientScope       Code = "insufficient_scope"        // RFC 6750 section 3.1
-	LoginRequired           Code = "login_required"            // OpenID Connect Core section 3.1.2.6
-	ConsentRequired         Code = "consent_required"          // OpenID Connect Core section 3.1.2.6
-	RequestNotSupported     Code = "request_not_supported"     // OpenID Connect Core section 3.1.2.6
-	RequestURINotSupported  Code = "request_uri_not_supported" // OpenID Connect Core section 3.1.2.6
-	AuthorizationPending    Code = "authorization_pending"     // RFC 8628 section 3.5
-	SlowDown                Code = "slow_down"                 // RFC 8628 section 3.5
-	ExpiredToken            Code = "expired_token"             // RFC 8628 section 3.5
-	UnsupportedTokenType    Code = "unsupported_token_type"    // RFC 7009 section 2.2.1
+	InvalidRequest           Code = "invalid_request"            // RFC 6749 section 4.1.2.1
+	InvalidClient            Code = "invalid_client"             // RFC 6749 section 5.2
+	InvalidGrant             Code = "invalid_grant"              // RFC 6749 section 5.2
+	UnauthorizedClient       Code = "unauthorized_client"        // RFC 6749 section 4.1.2.1
+	UnsupportedGrantType     Code = "unsupported_grant_type"     // RFC 6749 section 5.2
+	UnsupportedResponseType  Code = "unsupported_response_type"  // RFC 6749 section 4.1.2.1
+	InvalidScope             Code = "invalid_scope"              // RFC 6749 section 4.1.2.1
+	AccessDenied             Code = "access_denied"              // RFC 6749 section 4.1.2.1
+	ServerError              Code = "server_error"               // RFC 6749 section 4.1.2.1
+	TemporarilyUnavailable   Code = "temporarily_unavailable"    // RFC 6749 section 4.1.2.1
+	InvalidTarget            Code = "invalid_target"             // RFC 8707 section 2
+	InvalidToken             Code = "invalid_token"              // RFC 6750 section 3.1
+	InsufficientScope        Code = "insufficient_scope"         // RFC 6750 section 3.1
+	LoginRequired            Code = "login_required"             // OpenID Connect Core section 3.1.2.6
+	ConsentRequired          Code = "consent_required"           // OpenID Connect Core section 3.1.2.6
+	RequestNotSupported      Code = "request_not_supported"      // OpenID Connect Core section 3.1.2.6
+	RequestURINotSupported   Code = "request_uri_not_supported"  // OpenID Connect Core section 3.1.2.6
+	RegistrationNotSupported Code = "registration_not_supported" // OpenID Connect Core section 3.1.2.6
+	AuthorizationPending     Code = "authorization_pending"      // RFC 8628 section 3.5
+	SlowDown                 Code = "slow_down"                  // RFC 8628 section 3.5
+	ExpiredToken             Code = "expired_token"              // RFC 8628 section 3.5
+	UnsupportedTokenType     Code = "unsupported_token_type"     // RFC 7009 section 2.2.1
 	// UnmetAuthenticationRequirements: an essential acr can't be had (OpenID Connect Core Unmet Authentication Requirements).
 	UnmetAuthenticationRequirements Code = "unmet_authentication_requirements"
 

@@ -1,10 +1,6 @@
 package ui
 
-import (
-	"time"
-
-	"github.com/latchkey-io/latchkey/server/oauth"
-)
+import "time"
 
 // Problems that a sign-in page can show.
 const (

@@ -20,7 +20,7 @@ var templates embed.FS
 
 // Pages are the parsed templates and the assets that they refer to. They are safe for concurrent use.
 type Pages struct {
-	login, consent, failure               *template.Template
+	login, consent, formPost, failure     *template.Template
 	device, deviceConsent, deviceDecision *template.Template
 	assets                                *Assets
 }
@@ -58,7 +58,7 @@ func New() (*Pages, error) {
 
 // parse reads one page together with the layout that frames it and the parts that several pages have.
 func parse(name string, assets *Assets) (*template.Template, error) {
-	funcs := template.FuncMap{"asset": assets.url, "text": plain}
+	funcs := template.FuncMap{"asset": assets.url, "text": plain, "offline": func() string { return OfflineWords }}
 	return template.New("layout.html").Option("missingkey=error").Funcs(funcs).
 		ParseFS(templates, "templates/layout.html", "templates/asked.html", "templates/"+name)
 }

@@ -28,6 +28,8 @@ func fill(v reflect.Value, text string) {
 	switch v.Kind() {
 	case reflect.String:
 		v.SetString(text)
+	case reflect.Bool:
+		v.SetBool(true)
 	case reflect.Int64:
 		v.SetInt(int64(time.Minute))
 	case reflect.Slice:
