@@ -57,11 +57,11 @@ func runServer(ctx context.Context, o *options, logger *slog.Logger) error {
 	if err := p.publish(ctx); err != nil {
 		return err
 	}
-	grants, err := p.grants()
+	grants, devices, err := p.stores()
 	if err != nil {
 		return err
 	}
-	listeners, err := p.listeners(ctx, grants)
+	listeners, err := p.listeners(ctx, grants, devices)
 	if err != nil {
 		return err
 	}
@@ -105,30 +105,33 @@ func (p *process) publish(ctx context.Context) error {
 	return nil
 }
 
-// grants opens the store.
-func (p *process) grants() (store.Grants, error) {
+// stores opens the stores of grants and of the requests of devices.
+func (p *process) stores() (store.Grants, store.Devices, error) {
 	if p.options.store == "memory" {
 		p.logger.Warn("grants are kept in memory: they are lost on restart, and only one replica may run")
-		return memory.New(time.Now), nil
+		return memory.New(time.Now), memory.NewDevices(time.Now), nil
 	}
-	s, err := kubernetes.New(kubernetes.Config{
-		Client: p.client, Namespace: p.options.namespace, Logger: p.logger, OnWrite: p.metrics.StoreWrite,
-	})
+	config := kubernetes.Config{Client: p.client, Namespace: p.options.namespace, Logger: p.logger, OnWrite: p.metrics.StoreWrite}
+	grants, err := kubernetes.New(config)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	p.run = append(p.run, s.Start)
+	devices, err := kubernetes.NewDevices(config)
+	if err != nil {
+		return nil, nil, err
+	}
+	p.run = append(p.run, grants.Start, devices.Start)
 	p.checks["grants"] = func() error {
-		if !s.Synced() {
+		if !grants.Synced() || !devices.Synced() {
 			return errors.New("the grants have not been read yet")
 		}
 		return nil
 	}
-	return s, nil
+	return grants, devices, nil
 }
 
 // listeners are the public one or two, that for TokenReviews, and that for probes and metrics.
-func (p *process) listeners(ctx context.Context, grants store.Grants) ([]server.Listener, error) {
+func (p *process) listeners(ctx context.Context, grants store.Grants, devices store.Devices) ([]server.Listener, error) {
 	o := p.options
 	proxies, err := o.proxies()
 	if err != nil {
@@ -138,7 +141,14 @@ func (p *process) listeners(ctx context.Context, grants store.Grants) ([]server.
 	if err != nil {
 		return nil, err
 	}
-	public, err := server.New(server.Config{Holder: p.holder, Grants: grants, Callers: callers, TrustedProxies: proxies, Logger: p.logger, Metrics: p.metrics})
+	calls, err := o.outbound()
+	if err != nil {
+		return nil, err
+	}
+	public, err := server.New(server.Config{
+		Holder: p.holder, Grants: grants, Devices: devices, Callers: callers, TrustedProxies: proxies, Outbound: outbound.New(calls),
+		Logger: p.logger, Metrics: p.metrics,
+	})
 	if err != nil {
 		return nil, err
 	}

@@ -124,9 +124,9 @@ func routes(c Config, pages *ui.Pages) map[string]route {
 		source   = sourceOf(c.TrustedProxies)
 		clients  = clientauth.New(clientauth.Config{Outbound: c.Outbound})
 
-		authorization = authorize.New(authorize.Config{Pages: pages, Grants: c.Grants, Now: c.Now, Logger: c.Logger})
+		authorization = authorize.New(authorize.Config{Pages: pages, Now: c.Now, Logger: c.Logger})
 		signIn        = login.New(login.Config{Pages: pages, Now: c.Now, Logger: c.Logger, Source: source})
-		approval      = consent.New(consent.Config{Pages: pages, Grants: c.Grants, Now: c.Now, Logger: c.Logger})
+		approval      = consent.New(consent.Config{Pages: pages, Now: c.Now, Logger: c.Logger})
 		tokens        = &grant.Handler{Grants: c.Grants, Devices: c.Devices, Clients: clients, Now: c.Now, Logger: c.Logger, Source: source}
 		deviceCodes   = device.New(device.Config{Pages: pages, Devices: c.Devices, Now: c.Now, Logger: c.Logger, Source: source})
 		deviceAsks    = device.NewRequestHandler(device.RequestConfig{Devices: c.Devices, Clients: clients, Now: c.Now, Logger: c.Logger, Source: source})

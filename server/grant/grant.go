@@ -20,12 +20,15 @@ import (
 // Handler serves /token.
 type Handler struct {
 	Grants  store.Grants
+	Devices store.Devices
 	Clients *clientauth.Authenticator
 	Now     func() time.Time
 	// Logger takes the audit events token_issued, token_refused and grant_revoked.
 	Logger *slog.Logger
 	// Source tells the audit where a request comes from; the peer's address when nil.
 	Source func(*http.Request) netip.Addr
+
+	polls polls
 }
 
 // request is a token request whose client has proven itself, with what becomes known of it on its way.
@@ -86,6 +89,7 @@ func (h *Handler) grantType(name string, client *registry.Client) (func(context.
 		oauth.GrantAuthorizationCode: h.authorizationCode,
 		oauth.GrantRefreshToken:      h.refreshToken,
 		oauth.GrantClientCredentials: h.clientCredentials,
+		oauth.GrantDeviceCode:        h.deviceCode,
 	}
 	redeem, ok := types[name]
 	switch {
@@ -105,8 +109,11 @@ func (h *Handler) audit(r *http.Request, req *request, err error) {
 		e := oauth.AsError(err)
 		attrs[0] = slog.String("event", "token_refused")
 		attrs = append(attrs, slog.String("error", string(e.Code)), slog.String("reason", e.Error()))
-		if e.Code.Status() >= http.StatusInternalServerError {
+		switch {
+		case e.Code.Status() >= http.StatusInternalServerError:
 			level = slog.LevelError
+		case e.Code == oauth.AuthorizationPending || e.Code == oauth.SlowDown: // a device asks every few seconds
+			level = slog.LevelDebug
 		}
 	}
 	if req.client != nil {

@@ -28,6 +28,13 @@ type Errand interface {
 
 // OpenErrand returns what the browser is at the sign-in page for. The errors are those of Open.
 func OpenErrand(r *http.Request, iss *registry.Issuer, b session.Browser, now time.Time) (Errand, error) {
+	if CarriesDevice(r, DeviceLogin) {
+		device, err := OpenDevice(r, iss, DeviceLogin, b, now)
+		if err != nil {
+			return nil, err
+		}
+		return device, nil
+	}
 	request, err := Open(r, iss, Login, b, now)
 	if err != nil { // a nil *Request is no nil Errand
 		return nil, err

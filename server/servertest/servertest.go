@@ -25,10 +25,11 @@ import (
 // Server is a running server.
 type Server struct {
 	// URL is the https origin. An issuer of the path "" has it as its identifier.
-	URL    string
-	Holder *registry.Holder
-	Grants *memory.Store
-	// Writes counts what was written to Grants.
+	URL     string
+	Holder  *registry.Holder
+	Grants  *memory.Store
+	Devices *memory.Devices
+	// Writes counts what was written to Grants and Devices.
 	Writes atomic.Int64
 	Clock  *Clock
 	// Log is what the server logged, as JSON lines.
@@ -42,7 +43,7 @@ type Server struct {
 func Start(tb testing.TB, paths ...string) *Server {
 	tb.Helper()
 	s := &Server{tb: tb, Holder: &registry.Holder{}, Clock: &Clock{now: time.Now().UTC().Truncate(time.Millisecond)}, Log: &Log{}}
-	s.Grants = memory.New(s.Clock.Now)
+	s.Grants, s.Devices = memory.New(s.Clock.Now), memory.NewDevices(s.Clock.Now)
 	s.http = s.Replica()
 	s.URL = s.http.URL
 	if len(paths) == 0 {
@@ -64,7 +65,7 @@ func (s *Server) Replica() *httptest.Server {
 		s.tb.Fatal(err)
 	}
 	handler, err := server.New(server.Config{
-		Holder: s.Holder, Grants: counting{s.Grants, &s.Writes}, Now: s.Clock.Now, Metrics: metrics,
+		Holder: s.Holder, Grants: counting{s.Grants, &s.Writes}, Devices: countingDevices{s.Devices, &s.Writes}, Now: s.Clock.Now, Metrics: metrics,
 		Logger: slog.New(slog.NewJSONHandler(s.Log, nil)),
 	})
 	if err != nil {
@@ -89,6 +90,22 @@ func (c counting) Create(ctx context.Context, g *store.Grant) error {
 func (c counting) Revoke(ctx context.Context, id, reason string, at time.Time) error {
 	c.writes.Add(1)
 	return c.Grants.Revoke(ctx, id, reason, at)
+}
+
+// countingDevices counts the writes to a store of devices.
+type countingDevices struct {
+	store.Devices
+	writes *atomic.Int64
+}
+
+func (c countingDevices) Create(ctx context.Context, d *store.Device) error {
+	c.writes.Add(1)
+	return c.Devices.Create(ctx, d)
+}
+
+func (c countingDevices) Decide(ctx context.Context, name, id string, decision *store.Decision) error {
+	c.writes.Add(1)
+	return c.Devices.Decide(ctx, name, id, decision)
 }
 
 // Client is an HTTP client that trusts the server and keeps neither cookies nor follows redirects.

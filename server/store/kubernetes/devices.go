@@ -232,25 +232,13 @@ func (s *Devices) patchDecided(ctx context.Context, e *deviceEntry, decision *st
 	return object, s.client.Status().Patch(ctx, object, client.RawPatch(types.MergePatchType, body), fieldOwner)
 }
 
-// Pending implements store.Devices: from memory, or live while the watch is not alive.
+// Pending implements store.Devices, from memory alone. While the watch is not alive it is an error.
 func (s *Devices) Pending(ctx context.Context, clientUID string, now time.Time) (int, error) {
 	if err := ctx.Err(); err != nil {
 		return 0, err
 	}
-	if s.index.current() {
-		return s.index.pending(clientUID, now), nil
+	if !s.index.current() {
+		return 0, errors.New("store/kubernetes: the watch of the device authorizations is not alive")
 	}
-	ctx, cancel := context.WithTimeout(ctx, callTimeout)
-	defer cancel()
-	list := &v1alpha1.OAuthDeviceAuthorizationList{}
-	if err := s.client.List(ctx, list, client.InNamespace(s.namespace)); err != nil {
-		return 0, fmt.Errorf("store/kubernetes: list device authorizations: %w", err)
-	}
-	n := 0
-	for i := range list.Items {
-		if d := newDeviceEntry(&list.Items[i]).device; d.ClientUID == clientUID && d.Waiting(now) {
-			n++
-		}
-	}
-	return n, nil
+	return s.index.pending(clientUID, now), nil
 }

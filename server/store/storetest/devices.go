@@ -377,4 +377,3 @@ func await(t *testing.T, what string, condition func() bool) {
 		}
 	}
 }
-
