@@ -117,6 +117,7 @@ func New(c Config) (http.Handler, error) {
 // routes is every URL there is, below the path of an issuer.
 func routes(c Config, pages *ui.Pages) map[string]route {
 	var (
+		table    map[string]route
 		get      = []string{http.MethodGet}
 		post     = []string{http.MethodPost}
 		getPost  = []string{http.MethodGet, http.MethodPost}
@@ -124,16 +125,16 @@ func routes(c Config, pages *ui.Pages) map[string]route {
 		source   = sourceOf(c.TrustedProxies)
 		clients  = clientauth.New(clientauth.Config{Outbound: c.Outbound})
 
-		authorization = authorize.New(authorize.Config{Pages: pages, Now: c.Now, Logger: c.Logger})
+		authorization = authorize.New(authorize.Config{Pages: pages, Grants: c.Grants, Now: c.Now, Logger: c.Logger})
 		signIn        = login.New(login.Config{Pages: pages, Now: c.Now, Logger: c.Logger, Source: source})
-		approval      = consent.New(consent.Config{Pages: pages, Now: c.Now, Logger: c.Logger})
+		approval      = consent.New(consent.Config{Pages: pages, Grants: c.Grants, Now: c.Now, Logger: c.Logger})
 		tokens        = &grant.Handler{Grants: c.Grants, Devices: c.Devices, Clients: clients, Now: c.Now, Logger: c.Logger, Source: source}
 		deviceCodes   = device.New(device.Config{Pages: pages, Devices: c.Devices, Now: c.Now, Logger: c.Logger, Source: source})
 		deviceAsks    = device.NewRequestHandler(device.RequestConfig{Devices: c.Devices, Clients: clients, Now: c.Now, Logger: c.Logger, Source: source})
 		claims        = &userinfo.Handler{Verifier: verifier}
-		documents     = discovery.New()
+		documents     = discovery.New(func(path string) bool { return table[path].serve != nil })
 	)
-	return map[string]route{
+	table = map[string]route{
 		"/authorize":                        {name: "authorize", kind: page, methods: getPost, serve: authorization.Serve},
 		"/login":                            {name: "login", kind: page, methods: getPost, serve: signIn.Serve},
 		"/consent":                          {name: "consent", kind: page, methods: getPost, serve: approval.Serve},
@@ -146,6 +147,7 @@ func routes(c Config, pages *ui.Pages) map[string]route {
 		"/.well-known/oauth-authorization-server": {name: "discovery", kind: public, methods: get, serve: documents.Metadata},
 		ui.AssetsPath: {name: "assets", kind: public, methods: get, serve: pages.Assets().Serve, shared: true},
 	}
+	return table
 }
 
 // maxBody bounds the body of a request, in bytes.
