@@ -5,6 +5,7 @@ package discovery
 import (
 	"crypto/sha256"
 	"encoding/base64"
+	"encoding/json"
 	"net/http"
 	"strings"
 	"sync"
@@ -16,59 +17,78 @@ import (
 // cacheControl lets everybody keep the documents for five minutes: far less than a key is published before it is used.
 const cacheControl = "public, max-age=300"
 
+// The endpoints, below the issuer, that are in the metadata where the server has them.
+const (
+	Introspection       = "/introspect"
+	Revocation          = "/revoke"
+	EndSession          = "/logout"
+	DeviceAuthorization = "/device_authorization"
+)
+
 // Handler serves the metadata, at every well-known form, and /jwks.
 type Handler struct {
-	remembered sync.Map // issuer URL → *document
+	serves             func(path string) bool
+	metadata, keyLists documents
 }
 
-// New makes a Handler.
-func New() *Handler { return &Handler{} }
-
-// document is what was made of a Config.
-type document struct {
-	config *registry.Config
-	body   []byte
-}
+// New makes a Handler. serves says which of the endpoints there are; it is asked when a document is made.
+func New(serves func(path string) bool) *Handler { return &Handler{serves: serves} }
 
 // Metadata serves the metadata document, which is one and the same for OAuth and OpenID Connect.
 func (h *Handler) Metadata(w http.ResponseWriter, r *http.Request, iss *registry.Issuer) error {
-	body, err := h.metadata(iss.Config)
+	d, err := h.metadata.of(iss.URL, iss.Config, func() ([]byte, error) { return json.Marshal(h.describe(iss.Config)) })
 	if err != nil {
 		return err
 	}
-	return serve(w, r, "application/json", body)
+	return d.serve(w, r, "application/json")
 }
 
 // JWKS serves the issuer's public keys.
 func (h *Handler) JWKS(w http.ResponseWriter, r *http.Request, iss *registry.Issuer) error {
-	return serve(w, r, "application/jwk-set+json", iss.Keys.JWKS())
+	d, err := h.keyLists.of(iss.URL, iss.Keys, func() ([]byte, error) { return iss.Keys.JWKS(), nil })
+	if err != nil {
+		return err
+	}
+	return d.serve(w, r, "application/jwk-set+json")
 }
 
-// metadata makes the document once for a Config.
-func (h *Handler) metadata(c *registry.Config) ([]byte, error) {
-	if d, ok := h.remembered.Load(c.URL); ok && d.(*document).config == c {
-		return d.(*document).body, nil
+// documents remembers one document for each issuer, for as long as what it was made of is what is published.
+type documents struct {
+	remembered sync.Map // issuer URL → *document
+}
+
+// document is what was made of a source.
+type document struct {
+	source any
+	body   []byte
+	etag   string
+}
+
+// of is the document of the issuer, made anew if it is not of that very source.
+func (s *documents) of(issuer string, source any, make func() ([]byte, error)) (*document, error) {
+	if d, ok := s.remembered.Load(issuer); ok && d.(*document).source == source {
+		return d.(*document), nil
 	}
-	body, err := marshalMetadata(c)
+	body, err := make()
 	if err != nil {
 		return nil, err
 	}
-	h.remembered.Store(c.URL, &document{c, body})
-	return body, nil
+	sum := sha256.Sum256(body)
+	d := &document{source: source, body: body, etag: `"` + base64.RawURLEncoding.EncodeToString(sum[:18]) + `"`}
+	s.remembered.Store(issuer, d)
+	return d, nil
 }
 
 // serve answers with a body that caches may keep, and 304 to those who have it already (RFC 9110 section
 // 13.1.2).
-func serve(w http.ResponseWriter, r *http.Request, contentType string, body []byte) error {
-	sum := sha256.Sum256(body)
-	etag := `"` + base64.RawURLEncoding.EncodeToString(sum[:18]) + `"`
-	w.Header().Set("ETag", etag)
+func (d *document) serve(w http.ResponseWriter, r *http.Request, contentType string) error {
+	w.Header().Set("ETag", d.etag)
 	w.Header().Set("Cache-Control", cacheControl)
-	if matches(r.Header.Values("If-None-Match"), etag) {
+	if matches(r.Header.Values("If-None-Match"), d.etag) {
 		w.WriteHeader(http.StatusNotModified)
 		return nil
 	}
-	return oauth.WriteBody(w, http.StatusOK, contentType, body)
+	return oauth.WriteBody(w, http.StatusOK, contentType, d.body)
 }
 
 // matches compares weakly (RFC 9110 section 13.1.2). Our tags hold no comma.

@@ -14,14 +14,14 @@ import (
 	"github.com/latchkey-io/latchkey/server/registry/registrytest"
 )
 
-func newIssuer(t *testing.T) *registry.Issuer {
+func newIssuer(t testing.TB) *registry.Issuer {
 	t.Helper()
 	return registrytest.Issuer(t, "https://login.example.com/tenant", time.Date(2030, 1, 2, 3, 4, 5, 0, time.UTC))
 }
 
 type serveFunc func(http.ResponseWriter, *http.Request, *registry.Issuer) error
 
-func serveTo(t *testing.T, serve serveFunc, iss *registry.Issuer, ifNoneMatch ...string) *httptest.ResponseRecorder {
+func serveTo(t testing.TB, serve serveFunc, iss *registry.Issuer, ifNoneMatch ...string) *httptest.ResponseRecorder {
 	t.Helper()
 	r := httptest.NewRequest(http.MethodGet, "/", nil)
 	r.Header["If-None-Match"] = ifNoneMatch
@@ -32,47 +32,91 @@ func serveTo(t *testing.T, serve serveFunc, iss *registry.Issuer, ifNoneMatch ..
 	return w
 }
 
-func TestMetadata(t *testing.T) {
-	iss := newIssuer(t)
-	w := serveTo(t, New().Metadata, iss)
-	if w.Code != http.StatusOK || w.Header().Get("Content-Type") != "application/json" {
-		t.Fatalf("got %d, %v", w.Code, w.Header())
-	}
-	var got map[string]any
-	if err := json.Unmarshal(w.Body.Bytes(), &got); err != nil {
-		t.Fatal(err)
-	}
-	want := map[string]any{
-		"issuer":                                         "https://login.example.com/tenant",
-		"authorization_endpoint":                         "https://login.example.com/tenant/authorize",
-		"token_endpoint":                                 "https://login.example.com/tenant/token",
-		"userinfo_endpoint":                              "https://login.example.com/tenant/userinfo",
-		"jwks_uri":                                       "https://login.example.com/tenant/jwks",
-		"scopes_supported":                               []any{"openid", "profile", "email", "groups"},
-		"response_types_supported":                       []any{"code"},
-		"response_modes_supported":                       []any{"query"},
-		"grant_types_supported":                          []any{"authorization_code"},
-		"subject_types_supported":                        []any{"public"},
-		"id_token_signing_alg_values_supported":          []any{"ES256", "RS256"},
-		"token_endpoint_auth_methods_supported":          []any{"client_secret_basic", "client_secret_post", "none"},
-		"code_challenge_methods_supported":               []any{"S256"},
-		"claim_types_supported":                          []any{"normal"},
-		"acr_values_supported":                           []any{"urn:oasis:names:tc:SAML:2.0:ac:classes:Password"},
-		"prompt_values_supported":                        []any{"none", "login", "consent", "select_account"},
-		"claims_parameter_supported":                     false,
-		"request_parameter_supported":                    false,
-		"request_uri_parameter_supported":                false,
-		"authorization_response_iss_parameter_supported": true,
+func all(string) bool { return true }
+
+// required are the members of an issuer without any optional endpoint.
+func required() map[string]any {
+	const issuer = "https://login.example.com/tenant"
+	return map[string]any{
+		"issuer":                                           issuer,
+		"authorization_endpoint":                           issuer + "/authorize",
+		"token_endpoint":                                   issuer + "/token",
+		"userinfo_endpoint":                                issuer + "/userinfo",
+		"jwks_uri":                                         issuer + "/jwks",
+		"scopes_supported":                                 []any{"openid", "profile", "email", "address", "phone", "groups", "offline_access"},
+		"response_types_supported":                         []any{"code"},
+		"response_modes_supported":                         []any{"query", "form_post"},
+		"grant_types_supported":                            []any{"authorization_code", "refresh_token", "client_credentials"},
+		"subject_types_supported":                          []any{"public", "pairwise"},
+		"id_token_signing_alg_values_supported":            []any{"ES256", "RS256", "EdDSA", "PS256"},
+		"userinfo_signing_alg_values_supported":            []any{"ES256", "RS256", "EdDSA", "PS256"},
+		"token_endpoint_auth_methods_supported":            []any{"client_secret_basic", "client_secret_post", "private_key_jwt", "none"},
+		"token_endpoint_auth_signing_alg_values_supported": []any{"ES256", "RS256", "EdDSA", "PS256"},
+		"code_challenge_methods_supported":                 []any{"S256"},
+		"claim_types_supported":                            []any{"normal"},
+		"acr_values_supported":                             []any{"urn:oasis:names:tc:SAML:2.0:ac:classes:Password"},
+		"prompt_values_supported":                          []any{"none", "login", "consent", "select_account"},
+		"claims_parameter_supported":                       true,
+		"request_parameter_supported":                      false,
+		"request_uri_parameter_supported":                  false,
+		"authorization_response_iss_parameter_supported":   true,
 		"claims_supported": []any{"iss", "sub", "aud", "exp", "iat", "auth_time", "nonce", "at_hash", "acr", "amr", "sid",
-			"name", "preferred_username", "email", "email_verified", "groups"},
+			"name", "given_name", "family_name", "middle_name", "nickname", "preferred_username", "profile", "picture", "website", "gender",
+			"birthdate", "zoneinfo", "locale", "updated_at", "email", "email_verified", "phone_number", "phone_number_verified", "address", "groups"},
 	}
-	if !reflect.DeepEqual(got, want) {
-		t.Errorf("got %v\nwant %v", got, want)
+}
+
+func TestMetadata(t *testing.T) {
+	const issuer = "https://login.example.com/tenant"
+	whole := required()
+	for name, value := range map[string]any{
+		"grant_types_supported":                                    []any{"authorization_code", "refresh_token", "client_credentials", "urn:ietf:params:oauth:grant-type:device_code"},
+		"device_authorization_endpoint":                            issuer + "/device_authorization",
+		"introspection_endpoint":                                   issuer + "/introspect",
+		"introspection_endpoint_auth_methods_supported":            []any{"client_secret_basic", "client_secret_post", "private_key_jwt", "Bearer"},
+		"introspection_endpoint_auth_signing_alg_values_supported": []any{"ES256", "RS256", "EdDSA", "PS256"},
+		"introspection_signing_alg_values_supported":               []any{"RS256"},
+		"revocation_endpoint":                                      issuer + "/revoke",
+		"revocation_endpoint_auth_methods_supported":               []any{"client_secret_basic", "client_secret_post", "private_key_jwt", "none"},
+		"revocation_endpoint_auth_signing_alg_values_supported":    []any{"ES256", "RS256", "EdDSA", "PS256"},
+		"end_session_endpoint":                                     issuer + "/logout",
+		"backchannel_logout_supported":                             true,
+		"backchannel_logout_session_supported":                     true,
+	} {
+		whole[name] = value
+	}
+	for name, test := range map[string]struct {
+		serves func(string) bool
+		want   map[string]any
+	}{
+		"every endpoint":       {all, whole},
+		"no optional endpoint": {func(string) bool { return false }, required()},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := serveTo(t, New(test.serves).Metadata, newIssuer(t))
+			if w.Code != http.StatusOK || w.Header().Get("Content-Type") != "application/json" {
+				t.Fatalf("got %d, %v", w.Code, w.Header())
+			}
+			var got map[string]any
+			if err := json.Unmarshal(w.Body.Bytes(), &got); err != nil {
+				t.Fatal(err)
+			}
+			for member := range whole {
+				if !reflect.DeepEqual(got[member], test.want[member]) {
+					t.Errorf("%s: got %v, want %v", member, got[member], test.want[member])
+				}
+			}
+			for member := range got {
+				if whole[member] == nil {
+					t.Errorf("%s is not expected", member)
+				}
+			}
+		})
 	}
 }
 
 func TestMetadataFollowsConfig(t *testing.T) {
-	h, iss := New(), newIssuer(t)
+	h, iss := New(all), newIssuer(t)
 	first := serveTo(t, h.Metadata, iss)
 	if again := serveTo(t, h.Metadata, iss); again.Header().Get("ETag") != first.Header().Get("ETag") {
 		t.Error("the ETag differs for the same document")
@@ -81,33 +125,55 @@ func TestMetadataFollowsConfig(t *testing.T) {
 	changed.Algorithms = []keys.Algorithm{keys.ES256}
 	iss.Config = &changed
 	second := serveTo(t, h.Metadata, iss)
-	if strings.Contains(second.Body.String(), "RS256") || second.Header().Get("ETag") == first.Header().Get("ETag") {
+	if !strings.Contains(second.Body.String(), `"id_token_signing_alg_values_supported":["ES256"]`) || second.Header().Get("ETag") == first.Header().Get("ETag") {
 		t.Errorf("the document is that of an older Config: %s", second.Body)
 	}
 }
 
-func TestMetadataIsMadeOnce(t *testing.T) {
-	h, iss := New(), newIssuer(t)
-	first, err := h.metadata(iss.Config)
-	if err != nil {
-		t.Fatal(err)
+// A document, and its ETag, is made once for what is published, not for each request.
+func TestDocumentsAreMadeOnce(t *testing.T) {
+	var d documents
+	made := 0
+	body := func() ([]byte, error) { made++; return []byte("{}"), nil }
+	one, two := new(int), new(int)
+	for _, source := range []*int{one, one, two, two, two, one} {
+		if got, err := d.of("https://login.example.com", source, body); err != nil || got.source != source {
+			t.Fatalf("%+v, %v", got, err)
+		}
 	}
-	second, err := h.metadata(iss.Config)
-	if err != nil || &first[0] != &second[0] {
-		t.Errorf("the document was made twice, %v", err)
+	if made != 3 {
+		t.Errorf("made %d times, want 3", made)
+	}
+}
+
+func TestJWKSFollowsKeys(t *testing.T) {
+	h, iss := New(all), newIssuer(t)
+	first := serveTo(t, h.JWKS, iss)
+	iss.Keys = registrytest.Keys(t, time.Date(2030, 1, 2, 3, 4, 5, 0, time.UTC))
+	second := serveTo(t, h.JWKS, iss)
+	if second.Header().Get("ETag") == first.Header().Get("ETag") || second.Body.String() != string(iss.Keys.JWKS()) {
+		t.Error("the key set is an older one")
+	}
+}
+
+func BenchmarkJWKS(b *testing.B) {
+	h, iss := New(all), newIssuer(b)
+	b.ReportAllocs()
+	for b.Loop() {
+		serveTo(b, h.JWKS, iss)
 	}
 }
 
 func TestJWKS(t *testing.T) {
 	iss := newIssuer(t)
-	w := serveTo(t, New().JWKS, iss)
+	w := serveTo(t, New(all).JWKS, iss)
 	if w.Code != http.StatusOK || w.Body.String() != string(iss.Keys.JWKS()) || w.Header().Get("Content-Type") != "application/jwk-set+json" {
 		t.Errorf("got %d %s, %v", w.Code, w.Body, w.Header())
 	}
 }
 
 func TestConditional(t *testing.T) {
-	h, iss := New(), newIssuer(t)
+	h, iss := New(all), newIssuer(t)
 	for name, serve := range map[string]serveFunc{"metadata": h.Metadata, "JWKS": h.JWKS} {
 		first := serveTo(t, serve, iss)
 		etag := first.Header().Get("ETag")
