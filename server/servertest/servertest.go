@@ -87,6 +87,16 @@ func (c counting) Create(ctx context.Context, g *store.Grant) error {
 	return c.Grants.Create(ctx, g)
 }
 
+func (c counting) Rotate(ctx context.Context, id string, from int64, rotatedAt, expiresAt time.Time) (*store.Grant, error) {
+	c.writes.Add(1)
+	return c.Grants.Rotate(ctx, id, from, rotatedAt, expiresAt)
+}
+
+func (c counting) Renew(ctx context.Context, id string, generation int64, rotatedAt, expiresAt time.Time) (*store.Grant, error) {
+	c.writes.Add(1)
+	return c.Grants.Renew(ctx, id, generation, rotatedAt, expiresAt)
+}
+
 func (c counting) Revoke(ctx context.Context, id, reason string, at time.Time) error {
 	c.writes.Add(1)
 	return c.Grants.Revoke(ctx, id, reason, at)
