@@ -162,8 +162,8 @@ type Signing struct {
 // KeyRotation is the schedule on which keys change.
 // +kubebuilder:validation:XValidation:rule="duration(has(self.interval) ? self.interval : '720h') >= duration(has(self.publishAhead) ? self.publishAhead : '24h')",message="publishAhead must not exceed interval"
 type KeyRotation struct {
-	// interval is how long one key signs, 720h when empty; at least 1m, and in effect at least a 24th of the longest token's
-	// lifetime, for every key that may still be needed is kept.
+	// interval is how long one key signs, 720h when empty; at least 1m, and in effect at least a 24th of the lifetime of sessions and
+	// tokens, whichever is longest, for every key that may still be needed is kept.
 	// +optional
 	// +kubebuilder:validation:XValidation:rule="duration(self) >= duration('1m') && duration(self) <= duration('87600h')",message="interval must be between 1m and 87600h"
 	Interval *Duration `json:"interval,omitempty"`

@@ -76,7 +76,8 @@ func Algorithms(as *v1alpha1.AuthorizationServer) []keys.Algorithm {
 	return out
 }
 
-// KeySchedule is when an issuer's keys change. A retired key is kept for as long as anything it made can be valid.
+// KeySchedule is when an issuer's keys change. A retired key is kept for as long as anything it made can be of use: an ID token is a hint
+// at its session, even after it expired.
 func KeySchedule(as *v1alpha1.AuthorizationServer) keys.Schedule {
 	const clockSkew = 5 * time.Minute
 	var interval, ahead *v1alpha1.Duration
@@ -88,7 +89,7 @@ func KeySchedule(as *v1alpha1.AuthorizationServer) keys.Schedule {
 		Algorithms:   Algorithms(as),
 		Interval:     durationOr(interval, 720*time.Hour),
 		PublishAhead: durationOr(ahead, 24*time.Hour),
-		Keep:         max(l.AccessToken, l.IDToken) + clockSkew,
+		Keep:         max(l.AccessToken, l.IDToken, l.Session) + clockSkew,
 		KeepSealing:  max(l.AuthorizationCode, l.Session, l.DeviceCode) + clockSkew,
 	}
 }

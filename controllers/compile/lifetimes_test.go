@@ -42,9 +42,9 @@ func TestLifetimes(t *testing.T) {
 
 func TestKeysAreKeptForTheLongestThatTheyMade(t *testing.T) {
 	for spec, want := range map[string]struct{ signing, sealing time.Duration }{
-		`{}`:                             {10 * time.Minute, 12 * time.Hour},
-		`{accessToken: 1h, session: 2h}`: {time.Hour, 2 * time.Hour},
-		`{idToken: 3h}`:                  {3 * time.Hour, 12 * time.Hour},
+		`{}`:                             {12 * time.Hour, 12 * time.Hour},
+		`{accessToken: 1h, session: 2h}`: {2 * time.Hour, 2 * time.Hour},
+		`{idToken: 3h, session: 1h}`:     {3 * time.Hour, time.Hour},
 		`{session: 1m}`:                  {10 * time.Minute, 10 * time.Minute},
 		`{session: 1m, deviceCode: 1h}`:  {10 * time.Minute, time.Hour},
 	} {
