@@ -5,6 +5,7 @@ package servertest
 import (
 	"bytes"
 	"context"
+	"errors"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
@@ -31,18 +32,27 @@ type Server struct {
 	Devices *memory.Devices
 	// Writes counts what was written to Grants and Devices.
 	Writes atomic.Int64
+	// Outage: what is in Grants can't be searched at the moment.
+	Outage atomic.Bool
 	Clock  *Clock
 	// Log is what the server logged, as JSON lines.
 	Log *Log
 
-	tb   testing.TB
-	http *httptest.Server
+	tb     testing.TB
+	http   *httptest.Server
+	change func(*server.Config)
 }
 
 // Start starts a server with one issuer for each path; none: one issuer without a path. It stops with the test.
 func Start(tb testing.TB, paths ...string) *Server {
 	tb.Helper()
-	s := &Server{tb: tb, Holder: &registry.Holder{}, Clock: &Clock{now: time.Now().UTC().Truncate(time.Millisecond)}, Log: &Log{}}
+	return StartWith(tb, func(*server.Config) {}, paths...)
+}
+
+// StartWith is Start with something changed in the configuration of the server and its replicas.
+func StartWith(tb testing.TB, change func(*server.Config), paths ...string) *Server {
+	tb.Helper()
+	s := &Server{tb: tb, change: change, Holder: &registry.Holder{}, Clock: &Clock{now: time.Now().UTC().Truncate(time.Millisecond)}, Log: &Log{}}
 	s.Grants, s.Devices = memory.New(s.Clock.Now), memory.NewDevices(s.Clock.Now)
 	s.http = s.Replica()
 	s.URL = s.http.URL
@@ -64,10 +74,12 @@ func (s *Server) Replica() *httptest.Server {
 	if err != nil {
 		s.tb.Fatal(err)
 	}
-	handler, err := server.New(server.Config{
-		Holder: s.Holder, Grants: counting{s.Grants, &s.Writes}, Devices: countingDevices{s.Devices, &s.Writes}, Now: s.Clock.Now, Metrics: metrics,
+	config := server.Config{
+		Holder: s.Holder, Grants: counting{s.Grants, &s.Writes, &s.Outage}, Devices: countingDevices{s.Devices, &s.Writes}, Now: s.Clock.Now, Metrics: metrics,
 		Logger: slog.New(slog.NewJSONHandler(s.Log, nil)),
-	})
+	}
+	s.change(&config)
+	handler, err := server.New(config)
 	if err != nil {
 		s.tb.Fatal(err)
 	}
@@ -76,10 +88,21 @@ func (s *Server) Replica() *httptest.Server {
 	return replica
 }
 
-// counting counts the writes to a store.
+// counting counts the writes to a store, and may be told to fail.
 type counting struct {
 	store.Grants
 	writes *atomic.Int64
+	outage *atomic.Bool
+}
+
+// errOutage is nothing that anybody but the log should hear of.
+var errOutage = errors.New("the store is out: internal detail")
+
+func (c counting) Find(ctx context.Context, q store.Query) ([]*store.Grant, error) {
+	if c.outage.Load() {
+		return nil, errOutage
+	}
+	return c.Grants.Find(ctx, q)
 }
 
 func (c counting) Create(ctx context.Context, g *store.Grant) error {
@@ -100,6 +123,16 @@ func (c counting) Renew(ctx context.Context, id string, generation int64, rotate
 func (c counting) Revoke(ctx context.Context, id, reason string, at time.Time) error {
 	c.writes.Add(1)
 	return c.Grants.Revoke(ctx, id, reason, at)
+}
+
+func (c counting) Rotate(ctx context.Context, id string, from int64, rotatedAt, expiresAt time.Time) (*store.Grant, error) {
+	c.writes.Add(1)
+	return c.Grants.Rotate(ctx, id, from, rotatedAt, expiresAt)
+}
+
+func (c counting) Renew(ctx context.Context, id string, generation int64, rotatedAt, expiresAt time.Time) (*store.Grant, error) {
+	c.writes.Add(1)
+	return c.Grants.Renew(ctx, id, generation, rotatedAt, expiresAt)
 }
 
 // countingDevices counts the writes to a store of devices.
