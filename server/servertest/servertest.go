@@ -125,16 +125,6 @@ func (c counting) Revoke(ctx context.Context, id, reason string, at time.Time) e
 	return c.Grants.Revoke(ctx, id, reason, at)
 }
 
-func (c counting) Rotate(ctx context.Context, id string, from int64, rotatedAt, expiresAt time.Time) (*store.Grant, error) {
-	c.writes.Add(1)
-	return c.Grants.Rotate(ctx, id, from, rotatedAt, expiresAt)
-}
-
-func (c counting) Renew(ctx context.Context, id string, generation int64, rotatedAt, expiresAt time.Time) (*store.Grant, error) {
-	c.writes.Add(1)
-	return c.Grants.Renew(ctx, id, generation, rotatedAt, expiresAt)
-}
-
 // countingDevices counts the writes to a store of devices.
 type countingDevices struct {
 	store.Devices
