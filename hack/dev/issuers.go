@@ -56,8 +56,10 @@ func (e *environment) writeAuthorities(ctx context.Context) error {
 // the control plane has.
 func (e *environment) writeCA(ctx context.Context) error {
 	const secret, certificate = "secret/latchkey-serving-cert", `jsonpath={.data.ca\.crt}`
-	if _, _, err := e.cp.Kubectl(ctx, "wait", secret, "--namespace="+operatorNamespace, "--for="+certificate, "--timeout=60s"); err != nil {
-		return err
+	for _, what := range []string{"create", certificate} {
+		if _, _, err := e.cp.Kubectl(ctx, "wait", secret, "--namespace="+operatorNamespace, "--for="+what, "--timeout=60s"); err != nil {
+			return err
+		}
 	}
 	encoded, _, err := e.cp.Kubectl(ctx, "get", secret, "--namespace="+operatorNamespace, "--output="+certificate)
 	if err != nil {
