@@ -44,22 +44,10 @@ func (h *Handler) ask(w http.ResponseWriter, r *http.Request, v *visit) error {
 func (v *visit) page(f *found, permitted *registry.Ask, action string) ui.DeviceConsentPage {
 	user := v.browser.Session.User
 	page := ui.DeviceConsentPage{
-		ConsentPage: ui.ConsentPage{
-			Chrome: v.chrome(), Action: action, ClientName: f.client.DisplayName, ClientID: f.client.ID,
-			UserName: user.Name, UserDisplayName: user.DisplayName, SwitchUserURL: v.SwitchUserURL(v.iss),
-		},
-		ClientNamespace: f.client.Namespace, UserCode: shown(v.UserCode), Source: f.Source,
+		ConsentPage: ui.Proposed(permitted, nil), ClientNamespace: f.client.Namespace, UserCode: shown(v.UserCode), Source: f.Source,
 	}
-	for _, name := range permitted.Identity {
-		page.Identity = append(page.Identity, ui.IdentityScope(name))
-	}
-	for _, t := range permitted.Targets {
-		resource := ui.ConsentResource{Name: t.Resource.DisplayName, Identifier: t.Resource.Identifier}
-		for _, s := range t.Scopes {
-			resource.Scopes = append(resource.Scopes, ui.ScopeLine{Name: s.Name, Description: s.Description})
-		}
-		page.Resources = append(page.Resources, resource)
-	}
+	page.Chrome, page.Action, page.ClientName, page.ClientID = v.chrome(), action, f.client.DisplayName, f.client.ID
+	page.UserName, page.UserDisplayName, page.SwitchUserURL = user.Name, user.DisplayName, v.SwitchUserURL(v.iss)
 	return page
 }
 

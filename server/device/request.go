@@ -136,7 +136,7 @@ func (h *RequestHandler) create(ctx context.Context, iss *registry.Issuer, clien
 	d := &store.Device{
 		ID: token.NewID(), AuthorizationServer: iss.Name, ClientID: client.ID, ClientUID: client.UID,
 		Scopes: ask.Identity, Targets: token.Targets(ask),
-		ExpiresAt: now.UTC().Truncate(time.Second).Add(iss.Lifetimes.DeviceCode),
+		ExpiresAt: now.Add(time.Second - 1).UTC().Truncate(time.Second).Add(iss.Lifetimes.DeviceCode), // no sooner than the client is told
 	}
 	if source.IsValid() {
 		d.Source = source.WithZone("").String()

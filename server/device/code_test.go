@@ -1,0 +1,53 @@
+package device
+
+import (
+	"strings"
+	"testing"
+)
+
+func TestUserCodes(t *testing.T) {
+	seen := map[string]bool{}
+	letters := map[rune]int{}
+	const n = 5000
+	for range n {
+		code := newUserCode()
+		if back, ok := plain(shown(code)); !ok || back != code || len(shown(code)) != 9 {
+			t.Fatalf("%s is shown as %s, and read as %s", code, shown(code), back)
+		}
+		for _, c := range code {
+			letters[c]++
+		}
+		seen[code] = true
+	}
+	if len(seen) < n-1 {
+		t.Errorf("%d of %d codes differ", len(seen), n)
+	}
+	for _, c := range alphabet {
+		if mean := n * length / len(alphabet); letters[c] < mean*8/10 || letters[c] > mean*12/10 {
+			t.Errorf("%c comes %d times, and should about %d", c, letters[c], mean)
+		}
+	}
+}
+
+func TestTypedUserCodes(t *testing.T) {
+	for typed, want := range map[string]string{
+		"BCDF-GHJK":               "BCDFGHJK",
+		"bcdfghjk":                "BCDFGHJK",
+		"  bcdf  ghjk ":           "BCDFGHJK",
+		"B.C.D.F/G_H-J-K":         "BCDFGHJK",
+		"bcdf\u2013ghjk":          "BCDFGHJK", // a dash that a phone made of the hyphen
+		"bcdf\u00a0ghjk\n":        "BCDFGHJK",
+		"BCDF-GHJ":                "",
+		"BCDF-GHJKL":              "",
+		"ABCD-EFGH":               "", // vowels
+		"BCDF-GH1K":               "",
+		"BCDF-GHJЌ":               "",
+		"":                        "",
+		"---":                     "",
+		strings.Repeat("B", 8000): "",
+	} {
+		if got, ok := plain(typed); got != want || ok != (want != "") {
+			t.Errorf("%q is read as %q, %v; want %q", typed[:min(len(typed), 20)], got, ok, want)
+		}
+	}
+}
