@@ -15,7 +15,7 @@ import (
 func TestParseClaims(t *testing.T) {
 	for raw, want := range map[string]claimsRequest{
 		`{}`: {},
-		` {"userinfo":{"name":null,"email":{"essential":true},"http://x.example/claim":{"value":{"a":[1]}}},"id_token":{"auth_time":{"essential":true}}} `: {
+		`{"userinfo": {"name":null,"email":{"essential":true},"http://x.example/claim":{"value":{"a":[1]}}},"id_token":{"auth_time":{"essential":true}}}`: {
 			userinfo: []string{"email", "http://x.example/claim", "name"}, idToken: []string{"auth_time"}},
 		`{"userinfo":null,"id_token":null,"of_tomorrow":{"x":[{}]}}`:               {},
 		`{"id_token":{"sub":{"value":"248289761001"}}}`:                            {idToken: []string{"sub"}, subject: "248289761001"},
