@@ -45,7 +45,7 @@ func TestLongRequests(t *testing.T) {
 		"and one that takes much room again": {strings.Repeat("\x01", 512), false},
 	} {
 		b := s.NewBrowser()
-		page := b.Authorize("", request("scope", scope, "nonce", c.nonce))
+		page := b.Authorize("", request("scope", scope, "nonce", c.nonce, "prompt", "consent"))
 		answer := b.Decide(b.SignIn(page, registrytest.Alice, registrytest.AlicePassword), "allow").Response(t)
 		if !c.issued {
 			if answer.Get("error") != "invalid_request" || answer.Has("code") {

@@ -4,6 +4,7 @@ package registrytest
 
 import (
 	"net/url"
+	"strings"
 	"testing"
 	"time"
 
@@ -62,7 +63,7 @@ func Issuer(tb testing.TB, issuer string, now time.Time) *registry.Issuer {
 	}
 	iss := &registry.Issuer{
 		Config: &registry.Config{
-			Name: "default", UID: "uid-default", URL: issuer, Host: u.Host, Path: u.Path, Secure: u.Scheme == "https",
+			Name: "default" + strings.ReplaceAll(u.Path, "/", "-"), UID: "uid-default" + u.Path, URL: issuer, Host: u.Host, Path: u.Path, Secure: u.Scheme == "https",
 			DisplayName:          "Example Login",
 			Algorithms:           keys.Algorithms(),
 			AccessTokenAlgorithm: keys.ES256, IDTokenAlgorithm: keys.RS256,
