@@ -95,7 +95,7 @@ func (d *dispatcher) serve(w *recorder, r *http.Request, rt route, iss *registry
 		}
 	}()
 	setCommonHeaders(w.Header(), iss)
-	if rt.kind != page {
+	if rt.kind.crossOrigin() {
 		w.Header().Set("Access-Control-Allow-Origin", "*")
 		w.Header().Set("Access-Control-Expose-Headers", "WWW-Authenticate, Retry-After")
 		if r.Method == http.MethodOptions && r.Header.Get("Access-Control-Request-Method") != "" {
@@ -109,6 +109,9 @@ func (d *dispatcher) serve(w *recorder, r *http.Request, rt route, iss *registry
 	r.Body = http.MaxBytesReader(w.ResponseWriter, r.Body, maxBody)
 	return rt.serve(w, r, iss)
 }
+
+// crossOrigin says whether scripts of other origins may read what is answered.
+func (k kind) crossOrigin() bool { return k != page && k != backend }
 
 // preflight lets browser clients of any origin call the endpoint (Fetch, CORS-preflight). Nothing there depends on
 // cookies, so nothing is given away.
@@ -160,7 +163,7 @@ func (d *dispatcher) writeFailure(w *recorder, rt route, iss *registry.Issuer, e
 	switch rt.kind {
 	case bearer:
 		return oauth.WriteBearerError(w, e, !errors.Is(e, userinfo.ErrNoToken))
-	case api, public:
+	case api, backend, public:
 		return oauth.WriteError(w, e)
 	}
 	v := ui.ErrorPage{Code: string(e.Code), Description: e.Description}

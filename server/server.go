@@ -16,9 +16,11 @@ import (
 	"github.com/latchkey-io/latchkey/server/discovery"
 	"github.com/latchkey-io/latchkey/server/grant"
 	"github.com/latchkey-io/latchkey/server/interaction"
+	"github.com/latchkey-io/latchkey/server/introspect"
 	"github.com/latchkey-io/latchkey/server/login"
 	"github.com/latchkey-io/latchkey/server/outbound"
 	"github.com/latchkey-io/latchkey/server/registry"
+	"github.com/latchkey-io/latchkey/server/revoke"
 	"github.com/latchkey-io/latchkey/server/store"
 	"github.com/latchkey-io/latchkey/server/token"
 	"github.com/latchkey-io/latchkey/server/ui"
@@ -69,10 +71,11 @@ func (c *Config) Validate() error {
 type kind int
 
 const (
-	page   kind = iota // an HTML page
-	api                // JSON (RFC 6749 section 5.2), readable by scripts of any origin
-	bearer             // a protected resource (RFC 6750 section 3), readable by scripts of any origin
-	public             // a document that anybody may read and keep
+	page    kind = iota // an HTML page
+	api                 // JSON (RFC 6749 section 5.2), readable by scripts of any origin
+	backend             // JSON for servers: no script of another origin reads it
+	bearer              // a protected resource (RFC 6750 section 3), readable by scripts of any origin
+	public              // a document that anybody may read and keep
 )
 
 // endpoint answers requests for one URL of an issuer. Everything it needs of the world is in the issuer, which belongs to
@@ -132,6 +135,8 @@ func routes(c Config, pages *ui.Pages) map[string]route {
 		deviceCodes   = device.New(device.Config{Pages: pages, Devices: c.Devices, Now: c.Now, Logger: c.Logger, Source: source})
 		deviceAsks    = device.NewRequestHandler(device.RequestConfig{Devices: c.Devices, Clients: clients, Now: c.Now, Logger: c.Logger, Source: source})
 		claims        = &userinfo.Handler{Verifier: verifier}
+		introspection = &introspect.Handler{Verifier: verifier, Clients: clients, Callers: c.Callers, Now: c.Now, Logger: c.Logger}
+		revocation    = &revoke.Handler{Grants: c.Grants, Clients: clients, Now: c.Now, Logger: c.Logger, Source: source}
 		documents     = discovery.New(func(path string) bool { return table[path].serve != nil })
 	)
 	table = map[string]route{
@@ -142,6 +147,8 @@ func routes(c Config, pages *ui.Pages) map[string]route {
 		"/device_authorization":             {name: "device_authorization", kind: api, methods: post, serve: deviceAsks.Serve},
 		interaction.DevicePath:              {name: "device", kind: page, methods: getPost, serve: deviceCodes.Serve},
 		"/userinfo":                         {name: "userinfo", kind: bearer, methods: getPost, serve: claims.Serve},
+		"/introspect":                       {name: "introspect", kind: backend, methods: post, serve: introspection.Serve},
+		"/revoke":                           {name: "revoke", kind: api, methods: post, serve: revocation.Serve},
 		"/jwks":                             {name: "jwks", kind: public, methods: get, serve: documents.JWKS},
 		"/.well-known/openid-configuration": {name: "discovery", kind: public, methods: get, serve: documents.Metadata},
 		"/.well-known/oauth-authorization-server": {name: "discovery", kind: public, methods: get, serve: documents.Metadata},
