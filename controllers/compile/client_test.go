@@ -127,6 +127,24 @@ authentication: {privateKeyJWT: {jwksURI: "https://shop.example/jwks", audience:
 	}
 }
 
+// Anybody may declare any host: whoever does so elsewhere must not learn by which sub a client of this namespace knows a user.
+func TestSectorIsOfOneNamespace(t *testing.T) {
+	m := newMemory(t)
+	seen := map[string]string{}
+	for _, namespace := range []string{"shop", "web"} {
+		for name, host := range map[string]string{"a": "shop.example", "b": "SHOP.example:8443", "c": "other.example"} {
+			_, client, p := OAuthClient(m, m.client(t, namespace, name, `{type: Public, grantTypes: [authorization_code], subjectType: Pairwise, redirectURIs: ["https://`+host+`/callback"]}`))
+			if client == nil {
+				t.Fatal(p)
+			}
+			seen[namespace+"/"+name] = client.Sector
+		}
+	}
+	if seen["shop/a"] != seen["shop/b"] || seen["shop/a"] == seen["shop/c"] || seen["shop/a"] == seen["web/a"] {
+		t.Errorf("%v", seen)
+	}
+}
+
 func TestRelaxationsAreTold(t *testing.T) {
 	m := newMemory(t)
 	if got := Relaxations(m.client(t, "shop", "a", basic)); len(got) > 0 {
