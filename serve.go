@@ -23,6 +23,7 @@ import (
 	"github.com/latchkey-io/latchkey/controllers/publish"
 	"github.com/latchkey-io/latchkey/server"
 	"github.com/latchkey-io/latchkey/server/certificate"
+	"github.com/latchkey-io/latchkey/server/logout"
 	"github.com/latchkey-io/latchkey/server/outbound"
 	"github.com/latchkey-io/latchkey/server/registry"
 	"github.com/latchkey-io/latchkey/server/review"
@@ -44,6 +45,7 @@ type process struct {
 	holder   *registry.Holder
 	registry *prometheus.Registry
 	metrics  *server.Metrics
+	logouts  *logout.Notifier
 	run      []func(context.Context) error
 	checks   map[string]func() error
 }
@@ -70,7 +72,17 @@ func runServer(ctx context.Context, o *options, logger *slog.Logger) error {
 		group.Go(func() error { return run(ctx) })
 	}
 	group.Go(func() error { return server.Listen(ctx, logger, listeners...) })
-	return group.Wait()
+	return errors.Join(group.Wait(), p.drain())
+}
+
+// drainTimeout is for how long clients are still told of sign-outs when the server ends: two attempts' worth.
+const drainTimeout = 12 * time.Second
+
+// drain ends what requests began and did not wait for.
+func (p *process) drain() error {
+	ctx, cancel := context.WithTimeout(context.Background(), drainTimeout)
+	defer cancel()
+	return p.logouts.Drain(ctx)
 }
 
 func newProcess(o *options, logger *slog.Logger) (*process, error) {
@@ -145,8 +157,10 @@ func (p *process) listeners(ctx context.Context, grants store.Grants, devices st
 	if err != nil {
 		return nil, err
 	}
+	caller := outbound.New(calls)
+	p.logouts = logout.NewNotifier(logout.NotifierConfig{Outbound: caller, Now: time.Now, Logger: p.logger})
 	public, err := server.New(server.Config{
-		Holder: p.holder, Grants: grants, Devices: devices, Callers: callers, TrustedProxies: proxies, Outbound: outbound.New(calls),
+		Holder: p.holder, Grants: grants, Devices: devices, Callers: callers, TrustedProxies: proxies, Outbound: caller, Logouts: p.logouts,
 		Logger: p.logger, Metrics: p.metrics,
 	})
 	if err != nil {

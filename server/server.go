@@ -18,6 +18,7 @@ import (
 	"github.com/latchkey-io/latchkey/server/interaction"
 	"github.com/latchkey-io/latchkey/server/introspect"
 	"github.com/latchkey-io/latchkey/server/login"
+	"github.com/latchkey-io/latchkey/server/logout"
 	"github.com/latchkey-io/latchkey/server/outbound"
 	"github.com/latchkey-io/latchkey/server/registry"
 	"github.com/latchkey-io/latchkey/server/revoke"
@@ -42,6 +43,8 @@ type Config struct {
 	TrustedProxies []netip.Prefix
 	// Outbound calls URLs that clients declare; as package outbound makes it without any allowance when nil.
 	Outbound *http.Client
+	// Logouts tells clients of sign-outs, and is drained by whoever made it; one that nobody drains is made when nil.
+	Logouts *logout.Notifier
 	// Now is the clock; time.Now when nil.
 	Now func() time.Time
 	// Logger receives audit events and failures.
@@ -103,6 +106,9 @@ func New(c Config) (http.Handler, error) {
 	if c.Outbound == nil {
 		c.Outbound = outbound.New(outbound.Config{})
 	}
+	if c.Logouts == nil {
+		c.Logouts = logout.NewNotifier(logout.NotifierConfig{Outbound: c.Outbound, Now: c.Now, Logger: c.Logger})
+	}
 	pages, err := ui.New()
 	if err != nil {
 		return nil, err
@@ -135,6 +141,7 @@ func routes(c Config, pages *ui.Pages) map[string]route {
 		deviceCodes   = device.New(device.Config{Pages: pages, Devices: c.Devices, Now: c.Now, Logger: c.Logger, Source: source})
 		deviceAsks    = device.NewRequestHandler(device.RequestConfig{Devices: c.Devices, Clients: clients, Now: c.Now, Logger: c.Logger, Source: source})
 		claims        = &userinfo.Handler{Verifier: verifier}
+		signOut       = logout.New(logout.Config{Pages: pages, Grants: c.Grants, Notifier: c.Logouts, Now: c.Now, Logger: c.Logger, Source: source})
 		introspection = &introspect.Handler{Verifier: verifier, Clients: clients, Callers: c.Callers, Now: c.Now, Logger: c.Logger}
 		revocation    = &revoke.Handler{Grants: c.Grants, Clients: clients, Now: c.Now, Logger: c.Logger, Source: source}
 		documents     = discovery.New(func(path string) bool { return table[path].serve != nil })
@@ -142,6 +149,7 @@ func routes(c Config, pages *ui.Pages) map[string]route {
 	table = map[string]route{
 		"/authorize":                        {name: "authorize", kind: page, methods: getPost, serve: authorization.Serve},
 		"/login":                            {name: "login", kind: page, methods: getPost, serve: signIn.Serve},
+		logout.Path:                         {name: "logout", kind: page, methods: getPost, serve: signOut.Serve},
 		"/consent":                          {name: "consent", kind: page, methods: getPost, serve: approval.Serve},
 		"/token":                            {name: "token", kind: api, methods: post, serve: tokens.Serve},
 		"/device_authorization":             {name: "device_authorization", kind: api, methods: post, serve: deviceAsks.Serve},

@@ -56,6 +56,9 @@ const (
 	TypIntrospection = "token-introspection+jwt" // RFC 9701 section 4
 )
 
+// EventBackChannelLogout is the event that makes a logout token (OpenID Connect Back-Channel Logout section 2.4).
+const EventBackChannelLogout = "http://schemas.openid.net/event/backchannel-logout"
+
 // Prompt values (OpenID Connect Core section 3.1.2.1).
 const (
 	PromptNone          = "none"

@@ -22,6 +22,7 @@ var templates embed.FS
 type Pages struct {
 	login, consent, formPost, failure     *template.Template
 	device, deviceConsent, deviceDecision *template.Template
+	signOut, signedOut                    *template.Template
 	assets                                *Assets
 }
 
@@ -45,6 +46,8 @@ func New() (*Pages, error) {
 		{"device.html", &p.device, DevicePage{Problem: ProblemUserCode}},
 		{"device-consent.html", &p.deviceConsent, DeviceConsentPage{ConsentPage: ConsentPage{Identity: make([]ScopeLine, 1), Resources: []ConsentResource{{Scopes: make([]ScopeLine, 1)}}}}},
 		{"device-decision.html", &p.deviceDecision, DeviceDecisionPage{}},
+		{"sign-out.html", &p.signOut, SignOutPage{ClientName: "x"}},
+		{"signed-out.html", &p.signedOut, SignedOutPage{}},
 	} {
 		if *page.into, err = parse(page.name, assets); err != nil {
 			return nil, fmt.Errorf("ui: %w", err)

@@ -1,0 +1,87 @@
+package logout
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"slices"
+	"sync"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/latchkey-io/latchkey/server/oauth"
+	"github.com/latchkey-io/latchkey/server/registry"
+	"github.com/latchkey-io/latchkey/server/session"
+	"github.com/latchkey-io/latchkey/server/store"
+)
+
+// parallelRevocations is how many grants of a session are written at a time.
+const parallelRevocations = 8
+
+// ended is what came of the end of a session.
+type ended struct{ revoked, told int }
+
+// end takes back what was granted for the duration of the session, and then tells the clients that took part in it; also when not
+// all of it could be taken back, for what was is not found again by who tries again.
+func (h *Handler) end(ctx context.Context, iss *registry.Issuer, s *session.Session, now time.Time) (ended, error) {
+	grants, err := h.Grants.Find(ctx, store.Query{AuthorizationServer: iss.Name, SessionID: s.ID})
+	if err != nil {
+		return ended{}, fmt.Errorf("logout: find the session's grants: %w", err)
+	}
+	grants = slices.DeleteFunc(slices.Clone(grants), func(g *store.Grant) bool { return !g.Alive(now) || g.UserUID != s.User.UID })
+	var of ended
+	of.revoked, err = h.revoke(ctx, iss, grants, now)
+	of.told = h.tell(ctx, iss, s, grants)
+	return of, err
+}
+
+// offline says whether the grant is for when the user is not there (OpenID Connect Core section 11): a refresh token is.
+func offline(g *store.Grant) bool {
+	return g.Generation > 0 || slices.Contains(g.Scopes, oauth.ScopeOfflineAccess)
+}
+
+func (h *Handler) revoke(ctx context.Context, iss *registry.Issuer, grants []*store.Grant, now time.Time) (int, error) {
+	var (
+		mu       sync.Mutex
+		revoked  int
+		failures []error
+		group    errgroup.Group
+	)
+	group.SetLimit(parallelRevocations)
+	for _, g := range grants {
+		if offline(g) {
+			continue
+		}
+		group.Go(func() error {
+			err := h.Grants.Revoke(ctx, g.ID, store.ReasonSignedOut, now)
+			mu.Lock()
+			defer mu.Unlock()
+			if err != nil && !errors.Is(err, store.ErrNotFound) {
+				failures = append(failures, fmt.Errorf("logout: revoke grant %s: %w", g.ID, err))
+				return nil // the others are tried all the same
+			}
+			revoked++
+			h.Logger.LogAttrs(ctx, slog.LevelInfo, "audit", slog.String("event", "grant_revoked"), slog.String("issuer", iss.URL),
+				slog.String("grant", g.ID), slog.String("client_id", g.ClientID), slog.String("user", g.User), slog.String("reason", store.ReasonSignedOut))
+			return nil
+		})
+	}
+	_ = group.Wait() // failures are gathered above
+	return revoked, errors.Join(failures...)
+}
+
+// tell has each client notified once that wants to be and that has a grant of the session, whether it goes on living or not.
+func (h *Handler) tell(ctx context.Context, iss *registry.Issuer, s *session.Session, grants []*store.Grant) int {
+	told := map[string]bool{}
+	for _, g := range grants {
+		client, ok := iss.Client(g.ClientID)
+		if !ok || client.UID != g.ClientUID || client.BackChannelLogoutURI == "" || told[client.ID] {
+			continue
+		}
+		told[client.ID] = true
+		h.Notifier.Notify(ctx, Notice{Issuer: iss, Client: client, User: s.User, SessionID: s.ID})
+	}
+	return len(told)
+}
