@@ -30,24 +30,24 @@ func TestUserCodes(t *testing.T) {
 }
 
 func TestTypedUserCodes(t *testing.T) {
-	for typed, want := range map[string]string{
-		"BCDF-GHJK":               "BCDFGHJK",
-		"bcdfghjk":                "BCDFGHJK",
-		"  bcdf  ghjk ":           "BCDFGHJK",
-		"B.C.D.F/G_H-J-K":         "BCDFGHJK",
-		"bcdf\u2013ghjk":          "BCDFGHJK", // a dash that a phone made of the hyphen
-		"bcdf\u00a0ghjk\n":        "BCDFGHJK",
-		"BCDF-GHJ":                "",
-		"BCDF-GHJKL":              "",
-		"ABCD-EFGH":               "", // vowels
-		"BCDF-GH1K":               "",
-		"BCDF-GHJЌ":               "",
-		"":                        "",
-		"---":                     "",
-		strings.Repeat("B", 8000): "",
+	for _, tc := range []struct{ typed, want string }{
+		{"BCDF-GHJK", "BCDFGHJK"},
+		{"bcdfghjk", "BCDFGHJK"},
+		{"  bcdf  ghjk ", "BCDFGHJK"},
+		{"B.C.D.F/G_H-J-K", "BCDFGHJK"},
+		{"bcdf\u2013ghjk", "BCDFGHJK"}, // a dash that a phone made of the hyphen
+		{"bcdf\u00a0ghjk\n", "BCDFGHJK"},
+		{"BCDF-GHJ", ""},
+		{"BCDF-GHJKL", ""},
+		{"ABCD-EFGH", ""}, // vowels
+		{"BCDF-GH1K", ""},
+		{"BCDF-GHJЌ", ""},
+		{"", ""},
+		{"---", ""},
+		{strings.Repeat("B", 8000), ""},
 	} {
-		if got, ok := plain(typed); got != want || ok != (want != "") {
-			t.Errorf("%q is read as %q, %v; want %q", typed[:min(len(typed), 20)], got, ok, want)
+		if got, ok := plain(tc.typed); got != tc.want || ok != (tc.want != "") {
+			t.Errorf("%q is read as %q, %v; want %q", tc.typed[:min(len(tc.typed), 20)], got, ok, tc.want)
 		}
 	}
 }
