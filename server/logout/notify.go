@@ -34,6 +34,8 @@ type NotifierConfig struct {
 	Logger *slog.Logger
 	// RetryDelay is the pause before the second attempt; two seconds when zero.
 	RetryDelay time.Duration
+	// MaxPending is how many notices may wait or be under way; 2000 when zero.
+	MaxPending int
 }
 
 // Notifier tells clients in the background that a session is over (OpenID Connect Back-Channel Logout section 2.5): each of them
@@ -53,9 +55,12 @@ func NewNotifier(c NotifierConfig) *Notifier {
 	if c.RetryDelay == 0 {
 		c.RetryDelay = retryDelay
 	}
+	if c.MaxPending == 0 {
+		c.MaxPending = maxPending
+	}
 	return &Notifier{
 		NotifierConfig: c,
-		pending:        make(chan struct{}, maxPending), deliveries: make(chan struct{}, maxDeliveries), hurry: make(chan struct{}),
+		pending:        make(chan struct{}, c.MaxPending), deliveries: make(chan struct{}, maxDeliveries), hurry: make(chan struct{}),
 	}
 }
 
