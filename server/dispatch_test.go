@@ -102,13 +102,13 @@ func TestUnknownAddressesAndMethods(t *testing.T) {
 
 func TestScriptsOfOtherOriginsReachAPIsAndNeverPages(t *testing.T) {
 	s := newSite(t)
-	for _, path := range []string{"/token", "/userinfo", "/jwks", "/.well-known/openid-configuration"} {
+	for _, path := range []string{"/token", "/revoke", "/userinfo", "/jwks", "/.well-known/openid-configuration"} {
 		p := s.ask(http.MethodOptions, path, "", "Origin", "https://app.example", "Access-Control-Request-Method", "POST", "Access-Control-Request-Headers", "authorization")
 		if p.StatusCode != http.StatusNoContent || p.Header.Get("Access-Control-Allow-Origin") != "*" || p.Header.Get("Access-Control-Allow-Credentials") != "" {
 			t.Errorf("preflight of %s: %s %v", path, p.Status, p.Header)
 		}
 	}
-	for _, path := range []string{"/authorize", "/login", "/consent"} {
+	for _, path := range []string{"/authorize", "/login", "/consent", "/introspect"} {
 		if p := s.ask(http.MethodGet, path, "", "Origin", "https://app.example"); p.Header.Get("Access-Control-Allow-Origin") != "" {
 			t.Errorf("%s is readable for other origins", path)
 		}

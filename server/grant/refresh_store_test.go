@@ -56,8 +56,12 @@ func TestRefreshStoreFails(t *testing.T) {
 		strange func(f *fixture) strangeStore
 		want    oauth.Code
 	}{
-		"at Get":    {func(*fixture) strangeStore { return strangeStore{get: func(string) (*store.Grant, error) { return nil, errStore }} }, oauth.TemporarilyUnavailable},
-		"at Rotate": {func(*fixture) strangeStore { return strangeStore{rotate: func(string, int64) (*store.Grant, error) { return nil, errStore }} }, oauth.TemporarilyUnavailable},
+		"at Get": {func(*fixture) strangeStore {
+			return strangeStore{get: func(string) (*store.Grant, error) { return nil, errStore }}
+		}, oauth.TemporarilyUnavailable},
+		"at Rotate": {func(*fixture) strangeStore {
+			return strangeStore{rotate: func(string, int64) (*store.Grant, error) { return nil, errStore }}
+		}, oauth.TemporarilyUnavailable},
 		"gone at Rotate": {func(*fixture) strangeStore {
 			return strangeStore{rotate: func(string, int64) (*store.Grant, error) { return nil, store.ErrNotFound }}
 		}, oauth.InvalidGrant},

@@ -182,7 +182,7 @@ func TestRefreshReuse(t *testing.T) {
 	}{
 		"after the grace window":                          {grace, 1},
 		"in the grace window, when its successor is used": {0, 2},
-		"long after":                                      {3 * 24 * time.Hour, 1},
+		"long after": {3 * 24 * time.Hour, 1},
 	} {
 		t.Run(name, func(t *testing.T) {
 			f := newFixture(t)
