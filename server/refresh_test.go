@@ -74,7 +74,7 @@ func (s *site) wantRefused(what string, status int, body map[string]any, code st
 	}
 }
 
-func (s *site) wantGood(access any, good bool) {
+func (s *site) wantActive(access any, good bool) {
 	s.t.Helper()
 	if p := s.userinfo(s.URL, access); (p.StatusCode == http.StatusOK) != good {
 		s.t.Errorf("the access token: %s %s, want it good: %v", p.Status, p.body, good)
@@ -91,7 +91,7 @@ func TestRefreshCostsOneWrite(t *testing.T) {
 		if status != http.StatusOK || next["id_token"] == nil || next["refresh_token"] == last["refresh_token"] || s.Writes.Load() != 1 {
 			t.Fatalf("%d %v, after %d writes", status, next, s.Writes.Load())
 		}
-		s.wantGood(next["access_token"], true)
+		s.wantActive(next["access_token"], true)
 		// A response that was lost is given again, for nothing.
 		status, again := s.refresh(s.Replica().URL, last["refresh_token"])
 		if status != http.StatusOK || again["refresh_token"] != next["refresh_token"] || s.Writes.Load() != 1 {
@@ -134,15 +134,15 @@ func TestRefreshReuseRevokesTheFamily(t *testing.T) {
 	first := s.offline("")
 	_, second := s.refresh(s.URL, first["refresh_token"])
 	s.Clock.Advance(31 * time.Second)
-	s.wantGood(second["access_token"], true)
+	s.wantActive(second["access_token"], true)
 	status, body := s.refresh(replica, first["refresh_token"])
 	s.wantRefused("the spent token", status, body, "invalid_grant")
 	for _, at := range []string{s.URL, replica} {
 		status, body = s.refresh(at, second["refresh_token"])
 		s.wantRefused("its successor", status, body, "invalid_grant")
 	}
-	s.wantGood(first["access_token"], false)
-	s.wantGood(second["access_token"], false)
+	s.wantActive(first["access_token"], false)
+	s.wantActive(second["access_token"], false)
 	if g := s.grant(first["refresh_token"]); g.RevokedReason != store.ReasonRefreshTokenReused {
 		t.Errorf("grant %+v", g)
 	}
@@ -157,7 +157,7 @@ func TestRefreshAcrossClients(t *testing.T) {
 	form := url.Values{"grant_type": {"refresh_token"}, "refresh_token": {tokens["refresh_token"].(string)}, "client_id": {registrytest.Native}}
 	status, body := s.token(s.URL, form)
 	s.wantRefused("another client", status, body, "invalid_grant")
-	s.wantGood(tokens["access_token"], true)
+	s.wantActive(tokens["access_token"], true)
 	if status, body := s.refresh(s.URL, tokens["refresh_token"]); status != http.StatusOK {
 		t.Errorf("the client's own attempt: %d %v", status, body)
 	}
@@ -226,13 +226,13 @@ func TestTokenConfusion(t *testing.T) {
 		s.wantRefused(what+" as code", status, body, "invalid_grant")
 	}
 	for _, what := range []string{"refresh_token", "id_token"} {
-		s.wantGood(tokens[what], false)
+		s.wantActive(tokens[what], false)
 	}
-	s.wantGood(code, false)
+	s.wantActive(code, false)
 	if p := s.userinfo(team, tokens["access_token"]); p.StatusCode != http.StatusUnauthorized {
 		t.Errorf("an access token at another issuer: %s", p.Status)
 	}
-	s.wantGood(tokens["access_token"], true)
+	s.wantActive(tokens["access_token"], true)
 }
 
 // What ends an access token ends the refresh token too: client or user gone, access withdrawn, group left.
@@ -267,5 +267,5 @@ func TestClientCredentialsWriteNothing(t *testing.T) {
 	if status != http.StatusOK || body["refresh_token"] != nil || body["id_token"] != nil || s.Writes.Load() != 0 {
 		t.Fatalf("%d %v, %d writes", status, body, s.Writes.Load())
 	}
-	s.wantGood(body["access_token"], false)
+	s.wantActive(body["access_token"], false)
 }
