@@ -102,15 +102,21 @@ func TestUnknownAddressesAndMethods(t *testing.T) {
 
 func TestScriptsOfOtherOriginsReachAPIsAndNeverPages(t *testing.T) {
 	s := newSite(t)
-	for _, path := range []string{"/token", "/revoke", "/userinfo", "/jwks", "/.well-known/openid-configuration"} {
-		p := s.ask(http.MethodOptions, path, "", "Origin", "https://app.example", "Access-Control-Request-Method", "POST", "Access-Control-Request-Headers", "authorization")
+	preflight := []string{"Origin", "https://app.example", "Access-Control-Request-Method", "POST", "Access-Control-Request-Headers", "authorization"}
+	for _, path := range []string{
+		"/token", "/revoke", "/userinfo", "/jwks", "/.well-known/openid-configuration", "/.well-known/oauth-authorization-server", "/device_authorization",
+	} {
+		p := s.ask(http.MethodOptions, path, "", preflight...)
 		if p.StatusCode != http.StatusNoContent || p.Header.Get("Access-Control-Allow-Origin") != "*" || p.Header.Get("Access-Control-Allow-Credentials") != "" {
 			t.Errorf("preflight of %s: %s %v", path, p.Status, p.Header)
 		}
 	}
-	for _, path := range []string{"/authorize", "/login", "/consent", "/introspect"} {
-		if p := s.ask(http.MethodGet, path, "", "Origin", "https://app.example"); p.Header.Get("Access-Control-Allow-Origin") != "" {
-			t.Errorf("%s is readable for other origins", path)
+	for _, path := range []string{"/authorize", "/login", "/consent", "/device", "/logout", "/introspect"} {
+		for _, method := range []string{http.MethodGet, http.MethodPost, http.MethodOptions} {
+			p := s.ask(method, path, "", preflight...)
+			if p.StatusCode == http.StatusNotFound || p.StatusCode == http.StatusNoContent || p.Header.Get("Access-Control-Allow-Origin") != "" {
+				t.Errorf("%s %s is readable for other origins: %s", method, path, p.Status)
+			}
 		}
 	}
 }
