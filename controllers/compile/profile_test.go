@@ -48,7 +48,7 @@ func TestProfileSaysWhenTheSpecChanged(t *testing.T) {
 	created := time.Unix(1_700_000_000, 0)
 	entry := func(manager, subresource, fields string, seconds int64) metav1.ManagedFieldsEntry {
 		return metav1.ManagedFieldsEntry{Manager: manager, Subresource: subresource, Time: &metav1.Time{Time: created.Add(time.Duration(seconds) * time.Second)},
-			FieldsV1: &metav1.FieldsV1{Raw: []byte(fields)}}
+			FieldsV1: metav1.NewFieldsV1(fields)}
 	}
 	applied := entry("kubectl", "", `{"f:metadata":{"f:annotations":{}},"f:spec":{"f:email":{}}}`, 10)
 	edited := entry("someone", "", `{"f:spec":{"f:groups":{}}}`, 20)

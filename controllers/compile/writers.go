@@ -27,7 +27,7 @@ func writesSpec(fields *metav1.FieldsV1) bool {
 		return true
 	}
 	var top map[string]json.RawMessage
-	return json.Unmarshal(fields.Raw, &top) == nil && top["f:spec"] != nil
+	return json.Unmarshal(fields.GetRawBytes(), &top) == nil && top["f:spec"] != nil
 }
 
 // specChangedAt is when the user's spec changed last, in whole seconds, as the API server notes for each who writes it; when the
