@@ -167,6 +167,15 @@ func TestServiceReachesTheServer(t *testing.T) {
 	}
 }
 
+// What the OpenID suite needs is applied by hand, so nothing else would notice.
+func TestManifestsOfTheConformanceSuite(t *testing.T) {
+	apply(t, "{apiVersion: v1, kind: Namespace, metadata: {name: conformance}}")
+	file := filepath.Join(root(t), "test", "conformance", "manifests.yaml")
+	if _, _, err := cluster.Kubectl(t.Context(), "apply", "--server-side", "--dry-run=server", "--validate=strict", "-f", file); err != nil {
+		t.Error(err)
+	}
+}
+
 // README's first lines of YAML are taken as they are.
 func TestYAMLInTheREADME(t *testing.T) {
 	text, err := os.ReadFile(filepath.Join(root(t), "README.md"))
