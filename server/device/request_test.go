@@ -164,6 +164,7 @@ func TestNoDeviceSecretsInLog(t *testing.T) {
 	s.decide(a.text("user_code"), "allow")
 	tokens := s.poll(s.URL, registrytest.PrintShop, a.text("device_code"))
 	s.poll(s.URL, registrytest.PrintShop, a.text("device_code"))
+	enter(s.signedIn(), a.text("user_code")) // which is used
 	log := s.Log.String()
 	for name, secret := range map[string]string{
 		"device code": a.text("device_code"), "user code": a.text("user_code"), "plain user code": strings.ReplaceAll(a.text("user_code"), "-", ""),

@@ -90,7 +90,7 @@ func serverMetrics(t *testing.T) string {
 func quiet(t *testing.T) {
 	t.Helper()
 	const calm = 2 * time.Second
-	kubectl(t, "", "delete", "oauthgrants", "--all", "-n", operatorNamespace)
+	kubectl(t, "", "delete", "oauthgrants,oauthdeviceauthorizations", "--all", "-n", operatorNamespace)
 	last, since := writes(t), time.Now()
 	eventually(t, "nobody writes", 3*time.Minute, func(ctx context.Context) (bool, error) {
 		namespaces, err := core.CoreV1().Namespaces().List(ctx, metav1.ListOptions{})
