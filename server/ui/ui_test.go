@@ -57,11 +57,13 @@ func filled(t *testing.T, text string) map[string]*httptest.ResponseRecorder {
 	var device DevicePage
 	var deviceConsent DeviceConsentPage
 	var deviceDecision DeviceDecisionPage
-	for _, v := range []any{&login, &consent, &failure, &device, &deviceConsent, &deviceDecision} {
+	var signOut SignOutPage
+	var signedOut SignedOutPage
+	for _, v := range []any{&login, &consent, &failure, &device, &deviceConsent, &deviceDecision, &signOut, &signedOut} {
 		fill(reflect.ValueOf(v).Elem(), text)
 	}
 	out := map[string]*httptest.ResponseRecorder{}
-	for _, name := range []string{"login", "consent", "error", "device", "device consent", "device decision"} {
+	for _, name := range []string{"login", "consent", "error", "device", "device consent", "device decision", "sign-out", "signed out"} {
 		out[name] = httptest.NewRecorder()
 	}
 	for name, err := range map[string]error{
@@ -71,6 +73,8 @@ func filled(t *testing.T, text string) map[string]*httptest.ResponseRecorder {
 		"device":          p.Device(out["device"], http.StatusOK, device),
 		"device consent":  p.DeviceConsent(out["device consent"], http.StatusOK, deviceConsent),
 		"device decision": p.DeviceDecision(out["device decision"], http.StatusOK, deviceDecision),
+		"sign-out":        p.SignOut(out["sign-out"], signOut),
+		"signed out":      p.SignedOut(out["signed out"], signedOut),
 	} {
 		if err != nil {
 			t.Fatalf("%s: %v", name, err)
