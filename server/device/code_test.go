@@ -51,3 +51,19 @@ func TestTypedUserCodes(t *testing.T) {
 		}
 	}
 }
+
+// FuzzTypedUserCodes: whatever is typed is a code that can be shown and typed again, or none.
+func FuzzTypedUserCodes(f *testing.F) {
+	for _, seed := range []string{"BCDF-GHJK", "bcdf ghjk", "", "ABCDEFGH", "BCDF-GHJЌ", "ﬀﬀﬀﬀ", "ßßßßßßßß", "\xff\xfe", "BCDF‑GHJK"} {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, typed string) {
+		code, ok := plain(typed)
+		if !ok {
+			return
+		}
+		if again, ok := plain(shown(code)); !ok || again != code || strings.Trim(code, alphabet) != "" || len(code) != length {
+			t.Errorf("%q is read as %q, and that as %q", typed, code, again)
+		}
+	})
+}
