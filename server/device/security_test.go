@@ -110,6 +110,22 @@ func TestSameAnswerForEveryCodeThatIsNotValid(t *testing.T) {
 	}
 }
 
+// A client that was created again under the name is another one: nobody approves for it what the old one asked for.
+func TestCodeOfAClientThatWasCreatedAgain(t *testing.T) {
+	s := newSite(t)
+	b, code := s.signedIn(), s.begun(registrytest.PrintShop).text("user_code")
+	form := s.walk(b, code, registrytest.Alice, registrytest.AlicePassword)
+	s.change(registrytest.PrintShop, func(c *registry.Client) { c.UID = "another" })
+	for name, p := range map[string]*servertest.Page{"code": enter(b, code), "decision": b.Decide(form, "allow")} {
+		if p.Status != http.StatusUnprocessableEntity || p.Text("problem") == "" {
+			t.Errorf("%s: %d %s", name, p.Status, p.Body)
+		}
+	}
+	if n := s.Writes.Load(); n != 1 {
+		t.Errorf("%d writes", n)
+	}
+}
+
 // After a sign-in too, a wrong code is told to be wrong, and nothing else.
 func TestWrongCodeAfterSignIn(t *testing.T) {
 	s := newSite(t)
