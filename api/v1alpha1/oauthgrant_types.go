@@ -16,7 +16,8 @@ import metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 // +kubebuilder:printcolumn:name="Client",type=string,JSONPath=`.spec.clientID`
 // +kubebuilder:printcolumn:name="Server",type=string,JSONPath=`.spec.authorizationServerName`
 // +kubebuilder:printcolumn:name="Scopes",type=string,JSONPath=`.spec.scopes`
-// +kubebuilder:printcolumn:name="Expires",type=string,format=date-time,JSONPath=`.spec.expiresAt`
+// +kubebuilder:printcolumn:name="Expires",type=string,format=date-time,JSONPath=`.spec.expiresAt`,description="when nothing issued under the grant is valid any more, unless it was refreshed"
+// +kubebuilder:printcolumn:name="Extended",type=string,format=date-time,JSONPath=`.status.expiresAt`,description="the same, since it was refreshed"
 // +kubebuilder:printcolumn:name="Revoked",type=date,JSONPath=`.status.revokedAt`
 // +kubebuilder:printcolumn:name="Age",type=date,JSONPath=`.metadata.creationTimestamp`
 type OAuthGrant struct {

@@ -24,11 +24,11 @@ func TestCallersOfIntrospectionThatAreNotProven(t *testing.T) {
 		code      string
 		challenge string
 	}{
-		"nobody":                                 {asNobody, nil, 401, "invalid_client", "Basic "},
+		"nobody":                                 {asNobody, nil, 401, "invalid_client", ""},
 		"a client with a wrong secret":           {asClient(registrytest.Nightly, "wrong"), nil, 401, "invalid_client", "Basic "},
 		"a client that is not known":             {asClient("demo.gone", "secret"), nil, 401, "invalid_client", "Basic "},
-		"a public client, though declared":       {asNobody, url.Values{"client_id": {registrytest.Native}}, 401, "invalid_client", "Basic "},
-		"a confidential client without secret":   {asNobody, url.Values{"client_id": {registrytest.Nightly}}, 401, "invalid_client", "Basic "},
+		"a public client, though declared":       {asNobody, url.Values{"client_id": {registrytest.Native}}, 401, "invalid_client", ""},
+		"a confidential client without secret":   {asNobody, url.Values{"client_id": {registrytest.Nightly}}, 401, "invalid_client", ""},
 		"two methods of a client":                {nightly(), url.Values{"client_id": {registrytest.Nightly}, "client_secret": {registrytest.NightlySecret}}, 400, "invalid_request", ""},
 		"a bearer and a secret":                  {asBearer(good), url.Values{"client_id": {registrytest.Nightly}, "client_secret": {registrytest.NightlySecret}}, 400, "invalid_request", ""},
 		"two Authorization headers":              {func(r *http.Request) { r.Header["Authorization"] = []string{"Bearer " + good, "Bearer " + good} }, nil, 400, "invalid_request", ""},
@@ -45,6 +45,7 @@ func TestCallersOfIntrospectionThatAreNotProven(t *testing.T) {
 			}
 			got := f.post(test.caller, form)
 			wantError(t, got, test.status, test.code)
+			// RFC 6749 section 5.2: who used the Authorization header is challenged for it.
 			if challenge := got.header.Get("WWW-Authenticate"); !strings.HasPrefix(challenge, test.challenge) || (challenge == "") != (test.challenge == "") {
 				t.Errorf("challenged with %q", challenge)
 			}

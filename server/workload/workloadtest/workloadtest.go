@@ -10,9 +10,11 @@ import (
 	"testing"
 	"time"
 
+	authorizationv1 "k8s.io/api/authorization/v1"
 	corev1 "k8s.io/api/core/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/util/wait"
 	clientgo "k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/tools/clientcmd"
 
@@ -155,7 +157,23 @@ func subjects(account string) []rbacv1.Subject {
 	return []rbacv1.Subject{{Kind: rbacv1.ServiceAccountKind, Namespace: Namespace, Name: account}}
 }
 
-// Allow lets a ServiceAccount do a verb to ResourceServers of its namespace: all, or those named.
+// await waits until kube-apiserver's authorizer, which follows RBAC as a watcher does, knows of a right.
+func (c *Cluster) await(tb testing.TB, account string, asked authorizationv1.ResourceAttributes) {
+	tb.Helper()
+	asked.Group, asked.Resource = "oauth.latchkey.io", "resourceservers"
+	review := &authorizationv1.SubjectAccessReview{Spec: authorizationv1.SubjectAccessReviewSpec{
+		User: "system:serviceaccount:" + Namespace + ":" + account, ResourceAttributes: &asked,
+	}}
+	err := wait.PollUntilContextTimeout(tb.Context(), 5*time.Millisecond, time.Minute, true, func(ctx context.Context) (bool, error) {
+		answer, err := c.admin.AuthorizationV1().SubjectAccessReviews().Create(ctx, review, metav1.CreateOptions{})
+		return err == nil && answer.Status.Allowed, err
+	})
+	if err != nil {
+		tb.Fatalf("%s has no right to %s %s: %v", account, asked.Verb, asked.Name, err)
+	}
+}
+
+// Allow lets a ServiceAccount do a verb to ResourceServers of its namespace: all, or those named. It counts when Allow returns.
 func (c *Cluster) Allow(tb testing.TB, account, verb string, names ...string) {
 	tb.Helper()
 	role := &rbacv1.Role{ObjectMeta: metav1.ObjectMeta{GenerateName: "reviewer-"}, Rules: rules(verb, names)}
@@ -170,9 +188,14 @@ func (c *Cluster) Allow(tb testing.TB, account, verb string, names ...string) {
 	if err != nil {
 		tb.Fatal(err)
 	}
+	asked := authorizationv1.ResourceAttributes{Verb: verb, Namespace: Namespace, Name: "any"}
+	if len(names) > 0 {
+		asked.Name = names[0]
+	}
+	c.await(tb, account, asked)
 }
 
-// AllowEverywhere lets a ServiceAccount review tokens for every ResourceServer of the cluster.
+// AllowEverywhere lets a ServiceAccount review tokens for every ResourceServer of the cluster. It counts when it returns.
 func (c *Cluster) AllowEverywhere(tb testing.TB, account string) {
 	tb.Helper()
 	role := &rbacv1.ClusterRole{ObjectMeta: metav1.ObjectMeta{GenerateName: "reviewer-"}, Rules: rules("review", nil)}
@@ -187,4 +210,5 @@ func (c *Cluster) AllowEverywhere(tb testing.TB, account string) {
 	if err != nil {
 		tb.Fatal(err)
 	}
+	c.await(tb, account, authorizationv1.ResourceAttributes{Verb: "review", Namespace: "any", Name: "any"})
 }
