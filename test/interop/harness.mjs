@@ -14,12 +14,26 @@ async function ask(question) {
   return JSON.parse(value);
 }
 
-// Each has alice's browser go to an address, press what she is said to press on the pages that come, and returns the request
-// with which she arrives at the application.
-export const visit = async (address, press = 'allow') => {
-  const { url, method, body } = await ask({ visit: String(address), press });
-  return new Request(url, { method, body, headers: body ? { 'content-type': 'application/x-www-form-urlencoded' } : {} });
+// Has dora's browser go to an address, where she decides as she is told, and returns the request with which it arrives at the
+// application. `asked` are the buttons that she pressed on the way.
+export async function visit(address, { press = 'allow', code = '' } = {}) {
+  const { url, method, body, asked } = await ask({ visit: String(address), press, code });
+  const headers = body ? { 'content-type': 'application/x-www-form-urlencoded' } : {};
+  return Object.assign(new Request(url, { method, body, headers }), { asked: asked ?? [] });
+}
+
+// The client's private key for an algorithm, as both libraries take it.
+const webCrypto = {
+  ES256: { name: 'ECDSA', namedCurve: 'P-256' },
+  RS256: { name: 'RSASSA-PKCS1-v1_5', hash: 'SHA-256' },
+  PS256: { name: 'RSA-PSS', hash: 'SHA-256' },
+  EdDSA: 'Ed25519',
 };
+
+export async function privateKey(algorithm) {
+  const { use, alg, ...jwk } = client.keys[algorithm];
+  return { key: await crypto.subtle.importKey('jwk', jwk, webCrypto[algorithm], false, ['sign']), kid: jwk.kid };
+}
 
 // Runs the scenario that the command line names, and reports what it returns.
 export async function run(scenarios) {

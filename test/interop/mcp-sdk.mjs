@@ -1,6 +1,7 @@
 // @modelcontextprotocol/sdk: an MCP client, whose authorization is found from the MCP server's answers.
 import assert from 'node:assert/strict';
 import { UnauthorizedError } from '@modelcontextprotocol/sdk/client/auth.js';
+import { ClientCredentialsProvider, PrivateKeyJwtProvider } from '@modelcontextprotocol/sdk/client/auth-extensions.js';
 import { Client } from '@modelcontextprotocol/sdk/client/index.js';
 import { StreamableHTTPClientTransport } from '@modelcontextprotocol/sdk/client/streamableHttp.js';
 import { client, run, visit } from './harness.mjs';
@@ -39,5 +40,29 @@ await run({
     const memory = new Memory();
     await authorize(memory);
     return { caller: await whoami(memory) };
+  },
+
+  async refresh() {
+    const memory = new Memory();
+    await authorize(memory);
+    const before = memory.tokens();
+    memory.saveTokens({ ...before, access_token: 'expired' });
+    const caller = await whoami(memory);
+    assert.notEqual(memory.tokens().refresh_token, before.refresh_token);
+    return { caller };
+  },
+
+  async client_credentials() {
+    const { clientId, clientSecret, issuer } = client;
+    return { caller: await whoami(new ClientCredentialsProvider({ clientId, clientSecret, expectedIssuer: issuer })) };
+  },
+
+  async client_credentials_with_private_key_jwt() {
+    let caller;
+    for (const algorithm of ['ES256', 'RS256', 'PS256', 'EdDSA']) {
+      const { clientId, issuer } = client;
+      caller = await whoami(new PrivateKeyJwtProvider({ clientId, privateKey: client.keys[algorithm], algorithm, expectedIssuer: issuer }));
+    }
+    return { caller };
   },
 });

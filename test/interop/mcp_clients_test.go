@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"github.com/modelcontextprotocol/go-sdk/auth"
+	"github.com/modelcontextprotocol/go-sdk/auth/extauth"
 	"github.com/modelcontextprotocol/go-sdk/mcp"
 	"github.com/modelcontextprotocol/go-sdk/oauthex"
 )
@@ -12,19 +13,41 @@ import (
 // TestGoMCPClient calls a tool with the Go SDK of the Model Context Protocol, which finds its way to Latchkey from the MCP
 // server's answer to a call without a token.
 func TestGoMCPClient(t *testing.T) {
-	c := find(t, "assistant")
-	handler, err := auth.NewAuthorizationCodeHandler(&auth.AuthorizationCodeHandlerConfig{
-		PreregisteredClient: &oauthex.ClientCredentials{ClientID: c.ID, Issuer: c.Issuer},
-		RedirectURL:         c.RedirectURI,
-		Client:              direct,
-		AuthorizationCodeFetcher: func(_ context.Context, args *auth.AuthorizationArgs) (*auth.AuthorizationResult, error) {
-			back := query(t, alice(t).allows(t, args.URL))
-			return &auth.AuthorizationResult{Code: back.Get("code"), State: back.Get("state"), Iss: back.Get("iss")}, nil
-		},
+	t.Run("code", func(t *testing.T) {
+		c := find(t, "assistant")
+		handler, err := auth.NewAuthorizationCodeHandler(&auth.AuthorizationCodeHandlerConfig{
+			PreregisteredClient: &oauthex.ClientCredentials{ClientID: c.ID, Issuer: c.Issuer},
+			RedirectURL:         c.RedirectURI,
+			Client:              direct,
+			AuthorizationCodeFetcher: func(_ context.Context, args *auth.AuthorizationArgs) (*auth.AuthorizationResult, error) {
+				back := query(t, dora(t).allows(t, args.URL))
+				return &auth.AuthorizationResult{Code: back.Get("code"), State: back.Get("state"), Iss: back.Get("iss")}, nil
+			},
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		asksWhoIAm(t, handler)
 	})
-	if err != nil {
-		t.Fatal(err)
-	}
+	t.Run("client credentials", func(t *testing.T) {
+		c := find(t, "robot")
+		handler, err := extauth.NewClientCredentialsHandler(&extauth.ClientCredentialsHandlerConfig{
+			Credentials: &oauthex.ClientCredentials{
+				ClientID: c.ID, Issuer: c.Issuer, ClientSecretAuth: &oauthex.ClientSecretAuth{ClientSecret: c.Secret},
+			},
+			HTTPClient: direct,
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		asksWhoIAm(t, handler)
+	})
+}
+
+// asksWhoIAm connects to the MCP server and calls its tool.
+func asksWhoIAm(t *testing.T, handler auth.OAuthHandler) {
+	t.Helper()
+	find(t, "clerk") // who serves it
 	session, err := mcp.NewClient(&mcp.Implementation{Name: "assistant", Version: "1"}, nil).Connect(t.Context(),
 		&mcp.StreamableClientTransport{Endpoint: apps.mcp.URL + "/mcp", HTTPClient: direct, OAuthHandler: handler}, nil)
 	if err != nil {
@@ -44,9 +67,14 @@ func TestGoMCPClient(t *testing.T) {
 
 // TestTypeScriptMCPClient does the same with the TypeScript SDK.
 func TestTypeScriptMCPClient(t *testing.T) {
-	for _, scenario := range []string{"code"} {
+	scenarios := map[string]string{
+		"code": "assistant", "refresh": "assistant", "client_credentials": "robot", "client_credentials_with_private_key_jwt": "signer",
+	}
+	for scenario, name := range scenarios {
 		t.Run(scenario, func(t *testing.T) {
-			c := find(t, "assistant")
+			t.Parallel()
+			find(t, "clerk")
+			c := find(t, name)
 			c.Resource = apps.mcp.URL + "/mcp"
 			if got := script[struct{ Caller string }](t, "mcp-sdk.mjs", scenario, c); got.Caller == "" {
 				t.Error("the tool does not say who called")

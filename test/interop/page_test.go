@@ -9,7 +9,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
-	"net/http/httptest"
 	"net/url"
 	"strings"
 	"testing"
@@ -18,19 +17,30 @@ import (
 	"github.com/chromedp/chromedp"
 )
 
-// servePage serves the application that runs in a browser, over https as browsers want it. Every path is the same page.
-func servePage() *httptest.Server {
+// browserApplication serves the application that runs in a browser: every path is the same page. Beside it is what
+// applications let the authorization server call: their keys, and where they hear of a logout.
+func (a *applications) browserApplication(string) (http.Handler, error) {
 	mux := http.NewServeMux()
 	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) { http.ServeFile(w, r, "page/index.html") })
 	mux.HandleFunc("/app.js", func(w http.ResponseWriter, r *http.Request) { http.ServeFile(w, r, "page/app.js") })
 	mux.HandleFunc("/client.json", func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "application/json")
 		_ = json.NewEncoder(w).Encode(map[string]string{ // else the browser is gone
-			"authority": live.Issuer, "client_id": namespace + ".spa", "scope": "openid profile email",
+			"authority": live.Issuer, "client_id": namespace + ".spa", "scope": "openid profile email offline_access",
 		})
 	})
 	mux.Handle("/oidc-client-ts/", http.StripPrefix("/oidc-client-ts/", http.FileServer(http.Dir("node_modules/oidc-client-ts/dist/browser"))))
-	return httptest.NewTLSServer(mux)
+	mux.HandleFunc("/jwks.json", func(w http.ResponseWriter, _ *http.Request) {
+		set, err := a.keys.public()
+		if err != nil {
+			http.Error(w, err.Error(), http.StatusInternalServerError)
+			return
+		}
+		w.Header().Set("Content-Type", "application/jwk-set+json")
+		_, _ = w.Write(set) // else the server is gone
+	})
+	mux.HandleFunc("POST /backchannel", func(_ http.ResponseWriter, r *http.Request) { a.logouts <- r.PostFormValue("logout_token") })
+	return mux, nil
 }
 
 // tab is a tab of Chromium that trusts these two servers and nobody else.
@@ -46,7 +56,7 @@ func newTab(t *testing.T) tab {
 		chromedp.DisableGPU,
 		chromedp.Flag("disable-component-update", true),
 		chromedp.Flag("disable-sync", true),
-		chromedp.Flag("ignore-certificate-errors-spki-list", pin(apps.page.Certificate())+","+pin(issuerCertificate(t))),
+		chromedp.Flag("ignore-certificate-errors-spki-list", pin(certificateOf(t, apps.page.URL))+","+pin(certificateOf(t, live.Issuer))),
 	))
 	t.Cleanup(cancel)
 	if err := chromedp.Do(browser); err != nil { // the browser lives as long as the context of its first call
@@ -62,10 +72,10 @@ func pin(c *x509.Certificate) string {
 	return base64.StdEncoding.EncodeToString(sum[:])
 }
 
-// issuerCertificate is the one that the issuer shows to those who verify it.
-func issuerCertificate(t *testing.T) *x509.Certificate {
+// certificateOf is the one that a server shows to those who verify it.
+func certificateOf(t *testing.T, server string) *x509.Certificate {
 	t.Helper()
-	u, err := url.Parse(live.Issuer)
+	u, err := url.Parse(server)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -142,13 +152,13 @@ type pageUser struct {
 	Scope        string
 }
 
-// signIn goes from the application through the pages and back, as alice.
+// signIn goes from the application through the pages and back, as dora.
 func (b tab) signIn() pageUser {
 	b.t.Helper()
 	b.do(
 		chromedp.Navigate(apps.page.URL),
 		chromedp.Click(chromedp.CSS("#app-sign-in")),
-		chromedp.SendKeys(chromedp.CSS("#username"), "alice"),
+		chromedp.SendKeys(chromedp.CSS("#username"), "dora"),
 		chromedp.SendKeys(chromedp.CSS("#password"), "wonderland"),
 		chromedp.Click(chromedp.CSS("#sign-in")),
 		chromedp.Click(chromedp.CSS("#allow")),
@@ -159,9 +169,9 @@ func (b tab) signIn() pageUser {
 // TestOIDCClientTS is oidc-client-ts in Chromium. Metadata, keys, tokens and userinfo come from another origin than the page.
 func TestOIDCClientTS(t *testing.T) {
 	b := newTab(t)
-	user := b.signIn()
-	if user.Profile.Subject == "" || user.Profile.Name != "Alice Liddell" || user.Profile.Email != "alice@example.com" {
-		t.Errorf("the application knows %+v", user.Profile)
+	first := b.signIn()
+	if first.Profile.Subject == "" || first.Profile.Name != "Dora Wells" || first.Profile.Email != "dora@example.com" {
+		t.Errorf("the application knows %+v", first.Profile)
 	}
 	if at := b.whereabouts(); !strings.HasPrefix(at, "at "+apps.page.URL) {
 		t.Error(at)
@@ -172,10 +182,27 @@ func TestOIDCClientTS(t *testing.T) {
 		t.Error("no keys")
 	}
 
-	// A page can't be shown in a frame, and an approval of an application on this machine is not remembered: it is told so.
-	b.press("app-silent")
-	var renewed pageUser
-	if failure := b.outcome(&renewed); failure != "consent_required" && failure != "login_required" {
-		t.Errorf("prompt=none in an iframe ends with %q, %+v", failure, renewed.Profile)
+	b.press("app-refresh")
+	second := succeeded[pageUser](b)
+	if second.Profile.Subject != first.Profile.Subject || second.AccessToken == first.AccessToken || second.RefreshToken == first.RefreshToken {
+		t.Error("the tokens are not new ones for the same user")
 	}
+
+	b.press("app-revoke")
+	succeeded[struct{}](b)
+
+	// The iframe has her session; but what she allowed an application on this machine is not remembered.
+	b.press("app-silent")
+	if failure := b.outcome(&second); failure != "consent_required" {
+		t.Errorf("prompt=none in an iframe ends with %q", failure)
+	}
+
+	// After the library dropped its user it has no hint to give, so that she is asked.
+	b.press("app-sign-out")
+	b.do(chromedp.Click(chromedp.CSS("#sign-out")))
+	if !succeeded[struct{ SignedOut bool }](b).SignedOut {
+		t.Error("signing out does not lead back")
+	}
+	b.press("app-sign-in")
+	b.do(chromedp.WaitVisible(chromedp.CSS("#username")))
 }

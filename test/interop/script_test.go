@@ -10,14 +10,15 @@ import (
 	"testing"
 )
 
-// question is a line that a script writes: where alice is to go, or what the script has found out.
+// question is a line that a script writes: where dora is to go, or what the script has found out.
 type question struct {
 	Visit  string          `json:"visit"`
 	Press  string          `json:"press"`
+	Code   string          `json:"code"` // what a device shows, for her to type
 	Result json.RawMessage `json:"result"`
 }
 
-// script runs a scenario of a script as that client, with alice at hand, and reads what it reports.
+// script runs a scenario of a script as that client, with dora at hand, and reads what it reports.
 func script[T any](t *testing.T, file, scenario string, as client) (result T) {
 	t.Helper()
 	config, err := json.Marshal(as)
@@ -25,7 +26,7 @@ func script[T any](t *testing.T, file, scenario string, as client) (result T) {
 		t.Fatal(err)
 	}
 	cmd := exec.CommandContext(t.Context(), node(), file, scenario)
-	cmd.Env = append(os.Environ(), "NODE_EXTRA_CA_CERTS="+apps.ca, "CLIENT="+string(config))
+	cmd.Env = append(os.Environ(), "NODE_EXTRA_CA_CERTS="+live.CA, "CLIENT="+string(config))
 	var complaints bytes.Buffer
 	cmd.Stderr = &complaints
 	answers, err := cmd.StdinPipe()
@@ -39,7 +40,7 @@ func script[T any](t *testing.T, file, scenario string, as client) (result T) {
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	reported := converse(t, alice(t), questions, answers)
+	reported := converse(t, dora(t), questions, answers)
 	if err := cmd.Wait(); err != nil {
 		t.Fatalf("%s %s: %v\n%s", file, scenario, err, &complaints)
 	}
@@ -64,6 +65,10 @@ func converse(t *testing.T, who *person, questions io.Reader, answers io.WriteCl
 		if q.Result != nil {
 			reported = q.Result
 			continue
+		}
+		delete(who.typed, "user_code")
+		if q.Code != "" {
+			who.typed["user_code"] = q.Code
 		}
 		arrived, err := who.visit(t.Context(), q.Visit, q.Press)
 		if err != nil {

@@ -15,10 +15,8 @@ const told = ({ profile, access_token, refresh_token, id_token, scope, expires_i
 
 const actions = {
   'app-sign-in': (manager) => manager.signinRedirect(),
-  'app-silent': async (manager) => { // without the refresh token there is only the iframe
-    const user = await manager.getUser();
-    delete user.refresh_token;
-    await manager.storeUser(user);
+  'app-silent': async (manager) => { // without a refresh token there is only the iframe
+    await manager.removeUser();
     return told(await manager.signinSilent());
   },
   'app-refresh': async (manager) => told(await manager.signinSilent()),
