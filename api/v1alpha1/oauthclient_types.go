@@ -163,11 +163,25 @@ type OAuthClientSpec struct {
 	Disabled bool `json:"disabled,omitempty"`
 }
 
+// IDTokenClaims says which claims about the user ID tokens have.
+// +kubebuilder:validation:Enum=Scopes;Requested
+type IDTokenClaims string
+
+// What ID tokens tell of the user.
+const (
+	IDTokenClaimsOfScopes  IDTokenClaims = "Scopes"
+	IDTokenClaimsRequested IDTokenClaims = "Requested"
+)
+
 // IDToken shapes a client's ID tokens.
 type IDToken struct {
 	// signingAlgorithm of ID tokens; RS256 when empty, as OpenID Connect requires.
 	// +optional
 	SigningAlgorithm SigningAlgorithm `json:"signingAlgorithm,omitempty"`
+	// claims says what ID tokens tell of the user. Scopes when empty: what the granted scopes name, as the userinfo endpoint does.
+	// Requested: only what the claims parameter asks of the ID token (OpenID Connect Core sections 5.4 and 5.5), groups included.
+	// +optional
+	Claims IDTokenClaims `json:"claims,omitempty"`
 }
 
 // Userinfo shapes the answers of the userinfo endpoint (OpenID Connect Core section 5.3.2).

@@ -40,6 +40,9 @@ func clientOf(c *v1alpha1.OAuthClient, config *registry.Config) (*registry.Clien
 		ProofKeyOptional:    slices.Contains(relaxed, v1alpha1.RelaxedPKCE),
 		RotateRefreshTokens: !slices.Contains(relaxed, v1alpha1.RelaxedRefreshTokenRotation),
 	}
+	if t := c.Spec.IDToken; t != nil {
+		out.IDTokenClaimsRequested = t.Claims == v1alpha1.IDTokenClaimsRequested
+	}
 	for _, uri := range c.Spec.RedirectURIs {
 		out.RedirectURIs = append(out.RedirectURIs, registry.ParseRedirectURI(string(uri), out.Public))
 	}

@@ -40,7 +40,7 @@ func compiled(t *testing.T, spec string) *registry.Client {
 
 func TestClientIsStrictByDefault(t *testing.T) {
 	c := compiled(t, basic)
-	if c.ProofKeyOptional || !c.RotateRefreshTokens || c.Sector != "" || c.Assertion != nil || c.UserinfoAlgorithm != "" ||
+	if c.ProofKeyOptional || !c.RotateRefreshTokens || c.Sector != "" || c.Assertion != nil || c.UserinfoAlgorithm != "" || c.IDTokenClaimsRequested ||
 		c.IDTokenAlgorithm != keys.RS256 || c.BackChannelLogoutURI != "" || len(c.PostLogoutRedirectURIs) > 0 {
 		t.Errorf("%+v", c)
 	}
@@ -59,6 +59,8 @@ func TestClientDeclares(t *testing.T) {
 			func(c *registry.Client) bool {
 				return c.IDTokenAlgorithm == keys.ES256 && c.UserinfoAlgorithm == keys.RS256
 			}},
+		"claims on request": {basic + "idToken: {claims: Requested}", func(c *registry.Client) bool { return c.IDTokenClaimsRequested && c.IDTokenAlgorithm == keys.RS256 }},
+		"claims by scope":   {basic + "idToken: {claims: Scopes}", func(c *registry.Client) bool { return !c.IDTokenClaimsRequested }},
 		"pairwise subjects": {basic + "subjectType: Pairwise", func(c *registry.Client) bool { return c.Sector == "shop/shop.example" }},
 		"public subjects":   {basic + "subjectType: Public", func(c *registry.Client) bool { return c.Sector == "" }},
 		"logout": {basic + "logout: {postLogoutRedirectURIs: [\"https://shop.example/bye\"], backChannelURI: \"https://shop.example/logout\"}",

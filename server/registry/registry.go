@@ -159,6 +159,9 @@ type Client struct {
 	Assertion *Assertion
 	// IDTokenAlgorithm signs its ID tokens and logout tokens.
 	IDTokenAlgorithm keys.Algorithm
+	// IDTokenClaimsRequested: its ID tokens tell of the user only what the claims parameter asks of them (OpenID Connect Core
+	// section 5.5), and not what scopes name.
+	IDTokenClaimsRequested bool
 	// UserinfoAlgorithm signs userinfo responses; empty for JSON (OpenID Connect Core section 5.3.2).
 	UserinfoAlgorithm keys.Algorithm
 	// Sector is whose users' pairwise subjects the client sees, empty for public subjects (OpenID Connect Core section 8).

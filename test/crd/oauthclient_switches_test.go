@@ -65,7 +65,7 @@ func TestOAuthClientSubjectTypeRules(t *testing.T) {
 	})
 }
 
-func TestOAuthClientAlgorithmRules(t *testing.T) {
+func TestOAuthClientTokenRules(t *testing.T) {
 	var rules []rule
 	for _, algorithm := range []string{"ES256", "RS256", "PS256", "EdDSA"} {
 		rules = append(rules, rule{name: algorithm, patch: `{idToken: {signingAlgorithm: ` + algorithm + `}, userinfo: {signingAlgorithm: ` + algorithm + `}}`})
@@ -75,6 +75,10 @@ func TestOAuthClientAlgorithmRules(t *testing.T) {
 			rule{name: "ID token " + algorithm, patch: `{idToken: {signingAlgorithm: ` + algorithm + `}}`, message: "Unsupported value"},
 			rule{name: "userinfo " + algorithm, patch: `{userinfo: {signingAlgorithm: ` + algorithm + `}}`, message: "Unsupported value"})
 	}
+	rules = append(rules,
+		rule{name: "claims of scopes", patch: `{idToken: {claims: Scopes}}`},
+		rule{name: "claims on request", patch: `{idToken: {claims: Requested}}`},
+		rule{name: "all claims", patch: `{idToken: {claims: All}}`, message: "Unsupported value"})
 	oauthClient().check(t, rules)
 }
 
