@@ -79,7 +79,7 @@ func (s *assertingSite) wantRefused(what string, p reply) {
 	if err := json.Unmarshal([]byte(p.body), &body); err != nil {
 		s.t.Fatal(err)
 	}
-	if p.StatusCode != http.StatusUnauthorized || body["error"] != "invalid_client" || body["error_description"] != "client authentication failed" || p.Header.Get("WWW-Authenticate") == "" {
+	if p.StatusCode != http.StatusUnauthorized || body["error"] != "invalid_client" || body["error_description"] != "client authentication failed" || p.Header.Get("WWW-Authenticate") != "" {
 		s.t.Errorf("%s: %s %s", what, p.Status, p.body)
 	}
 }

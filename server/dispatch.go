@@ -153,18 +153,18 @@ func (d *dispatcher) fail(w *recorder, r *http.Request, rt route, iss *registry.
 	if e.Code == oauth.TemporarilyUnavailable && w.Header().Get("Retry-After") == "" {
 		w.Header().Set("Retry-After", "1")
 	}
-	if err := d.writeFailure(w, rt, iss, e); err != nil && w.status == 0 { // else the other side is gone
+	if err := d.writeFailure(w, r, rt, iss, e); err != nil && w.status == 0 { // else the other side is gone
 		d.logger.ErrorContext(r.Context(), "the page of a failure could not be made", "route", rt.name, "error", err)
 		http.Error(w, "the page could not be shown", http.StatusInternalServerError)
 	}
 }
 
-func (d *dispatcher) writeFailure(w *recorder, rt route, iss *registry.Issuer, e *oauth.Error) error {
+func (d *dispatcher) writeFailure(w *recorder, r *http.Request, rt route, iss *registry.Issuer, e *oauth.Error) error {
 	switch rt.kind {
 	case bearer:
 		return oauth.WriteBearerError(w, e, !errors.Is(e, userinfo.ErrNoToken))
 	case api, backend, public:
-		return oauth.WriteError(w, e)
+		return oauth.WriteError(w, r, e)
 	}
 	v := ui.ErrorPage{Code: string(e.Code), Description: e.Description}
 	v.IssuerName = "Latchkey"

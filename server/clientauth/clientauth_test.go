@@ -110,8 +110,9 @@ func TestAuthenticate(t *testing.T) {
 func TestChallenge(t *testing.T) {
 	iss := registrytest.Issuer(t, "https://login.example.com", testNow())
 	_, err := authenticate(iss, nil, "Basic !")
-	w := httptest.NewRecorder()
-	if err := oauth.WriteError(w, oauth.AsError(err)); err != nil {
+	w, r := httptest.NewRecorder(), httptest.NewRequest(http.MethodPost, "/token", nil)
+	r.Header.Set("Authorization", "Basic !")
+	if err := oauth.WriteError(w, r, oauth.AsError(err)); err != nil {
 		t.Fatal(err)
 	}
 	if w.Code != http.StatusUnauthorized || !strings.HasPrefix(w.Header().Get("WWW-Authenticate"), "Basic ") {

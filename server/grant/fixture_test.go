@@ -89,7 +89,7 @@ func tokenRequest(form url.Values) *http.Request {
 func (f *fixture) serve(r *http.Request) *httptest.ResponseRecorder {
 	w := httptest.NewRecorder()
 	if err := f.handler.Serve(w, r, f.iss); err != nil {
-		_ = oauth.WriteError(w, oauth.AsError(err)) // a recorder takes everything
+		_ = oauth.WriteError(w, r, oauth.AsError(err)) // a recorder takes everything
 	}
 	return w
 }

@@ -28,7 +28,7 @@ func TestInternalErrorsAreNotTold(t *testing.T) {
 		"a cause":       Errorf(InvalidGrant, "the code is not good").Wrap(errors.New("etcd: secret detail")),
 	} {
 		w := httptest.NewRecorder()
-		if err := WriteError(w, AsError(err)); err != nil {
+		if err := WriteError(w, httptest.NewRequest(http.MethodPost, "/token", nil), AsError(err)); err != nil {
 			t.Fatal(err)
 		}
 		if strings.Contains(w.Body.String(), "secret detail") {
@@ -38,8 +38,9 @@ func TestInternalErrorsAreNotTold(t *testing.T) {
 }
 
 func TestErrorResponse(t *testing.T) {
-	w := httptest.NewRecorder()
-	if err := WriteError(w, Errorf(InvalidClient, "say \"who\"\r\nyou are \\ é")); err != nil {
+	w, r := httptest.NewRecorder(), httptest.NewRequest(http.MethodPost, "/token", nil)
+	r.Header.Set("Authorization", "Basic !")
+	if err := WriteError(w, r, Errorf(InvalidClient, "say \"who\"\r\nyou are \\ é")); err != nil {
 		t.Fatal(err)
 	}
 	var body map[string]string
@@ -56,6 +57,17 @@ func TestErrorResponse(t *testing.T) {
 		if got := w.Header().Get(name); got != want {
 			t.Errorf("%s: %q, want %q", name, got, want)
 		}
+	}
+}
+
+// RFC 6749 section 5.2: who did not use the Authorization header is not challenged for it.
+func TestNoChallengeForCredentialsInTheBody(t *testing.T) {
+	w := httptest.NewRecorder()
+	if err := WriteError(w, httptest.NewRequest(http.MethodPost, "/token", nil), Errorf(InvalidClient, "who")); err != nil {
+		t.Fatal(err)
+	}
+	if got := w.Header().Get("WWW-Authenticate"); got != "" || w.Code != 401 {
+		t.Errorf("%d, challenged with %q", w.Code, got)
 	}
 }
 

@@ -40,10 +40,10 @@ type errorBody struct {
 	Description string `json:"error_description,omitempty"`
 }
 
-// WriteError answers with the JSON error of RFC 6749 section 5.2. A client that failed HTTP Basic authentication, or sent
-// none, is challenged (section 5.2, RFC 9110 section 11.6.1).
-func WriteError(w http.ResponseWriter, e *Error) error {
-	if e.Code == InvalidClient {
+// WriteError answers the request with the JSON error of RFC 6749 section 5.2. A client that failed HTTP authentication is
+// challenged; one that used the body is not, for client libraries take a challenge for all that there is to know.
+func WriteError(w http.ResponseWriter, r *http.Request, e *Error) error {
+	if e.Code == InvalidClient && r.Header.Get("Authorization") != "" {
 		w.Header().Set("WWW-Authenticate", `Basic realm="token", charset="UTF-8"`)
 	}
 	return WriteJSON(w, e.Code.Status(), errorBody{Error: e.Code, Description: PrintableASCII(e.Description)})
