@@ -6,6 +6,7 @@ package logout
 import (
 	"crypto/subtle"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net/http"
@@ -61,25 +62,41 @@ func (h *Handler) Serve(w http.ResponseWriter, r *http.Request, iss *registry.Is
 		return h.answer(w, r, v)
 	}
 	// The cookie doesn't come with a form of another site (SameSite=Lax), but with the redirect to the same address.
-	form, err := oauth.ParseForm(r)
+	location, err := v.posted(r)
 	if err != nil {
-		return err
-	}
-	if v.request, err = parse(iss, form); err != nil {
-		return err
-	}
-	location, err := v.url(iss, asked, "", v.now)
-	if err != nil {
-		return err
+		return h.refuse(w, r, iss, err)
 	}
 	interaction.Redirect(w, location)
 	return nil
 }
 
+// posted is where a request goes on that came by POST.
+func (v *visit) posted(r *http.Request) (string, error) {
+	form, err := oauth.ParseForm(r)
+	if err != nil {
+		return "", err
+	}
+	if v.request, err = parse(v.iss, form); err != nil {
+		return "", err
+	}
+	return v.url(v.iss, asked, "", v.now)
+}
+
+// refuse shows what is wrong with a request of a client, and lets the user sign out without it.
+func (h *Handler) refuse(w http.ResponseWriter, r *http.Request, iss *registry.Issuer, err error) error {
+	var e *oauth.Error
+	if !errors.As(err, &e) || e.Code != oauth.InvalidRequest {
+		return interaction.ShowStale(w, h.Pages, iss, err)
+	}
+	h.Logger.LogAttrs(r.Context(), slog.LevelInfo, "audit", slog.String("event", "sign_out"), slog.String("issuer", iss.URL),
+		slog.String("source", h.Source(r).String()), slog.String("result", "refused"), slog.String("reason", e.Error()))
+	return interaction.ShowStale(w, h.Pages, iss, &interaction.StaleError{Reason: e, RestartURL: iss.Endpoint(Path)})
+}
+
 // begin signs out at once where there is nothing to ask, and asks otherwise.
 func (h *Handler) begin(w http.ResponseWriter, r *http.Request, v *visit) error {
 	if err := v.read(r); err != nil {
-		return interaction.ShowStale(w, h.Pages, v.iss, err)
+		return h.refuse(w, r, v.iss, err)
 	}
 	s := v.browser.Session
 	switch {

@@ -43,7 +43,7 @@ type Assertion struct {
 // ParseAssertion reads an assertion, and refuses what no key could make good: what is malformed or huge, other types and
 // extensions, and keys that it brings along (RFC 7515 sections 4.1.2, 4.1.3 and 4.1.5). What the error says is for the log.
 func ParseAssertion(raw string) (*Assertion, error) {
-	if len(raw) > maxLength || strings.ContainsAny(raw, "\r\n") { // encoding/base64 skips line breaks, even when strict
+	if !wellFormed(raw) {
 		return nil, errors.New("token: the assertion is no JWT in compact form, or too long")
 	}
 	a := &Assertion{raw: raw}
