@@ -140,6 +140,20 @@ func TestRefreshAtAReplicaThatLags(t *testing.T) {
 	wantRefused(t, f.refresh(third.RefreshToken), oauth.InvalidGrant)
 }
 
+// However little a replica knows of the grant, it knows when it ends.
+func TestRefreshAtAReplicaThatLagsAndTooLate(t *testing.T) {
+	f := newFixture(t)
+	first, code := f.approved(t, nil)
+	stale := f.stored(t, code.ID)
+	second := wantIssued(t, f.refresh(first.RefreshToken))
+	f.handler.Grants = strangeStore{Grants: f.grants, get: func(string) (*store.Grant, error) { return stale, nil }}
+	f.now = stale.RefreshUntil
+	wantRefused(t, f.refresh(second.RefreshToken), oauth.InvalidGrant)
+	if g := f.stored(t, code.ID); g.Generation != 2 {
+		t.Errorf("grant %+v", g)
+	}
+}
+
 // A store that was restored from a backup has not reached the generation of a token that is good in itself.
 func TestRefreshAfterARestore(t *testing.T) {
 	f := newFixture(t)
