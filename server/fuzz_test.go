@@ -48,6 +48,10 @@ func FuzzAuthorize(f *testing.F) {
 		request(), request("client_id", registrytest.Native, "redirect_uri", "http://127.0.0.1:1234/callback"), request("prompt", "none"),
 		request("max_age", "0"), request("resource", registrytest.Photos), request("state", "a&b=c#d\r\n<é"), request("redirect_uri", "//evil.example"),
 		request("scope", "openid"), request("response_type", "token"), {"interaction": {"x"}},
+		request("response_mode", "form_post", "prompt", "none", "state", `"'><script>alert(1)</script>`), request("response_mode", "form_post", "claims", "{"),
+		request("claims", `{"userinfo":{"name":{"essential":true}},"id_token":{"acr":{"values":["0"]},"sub":{"value":"x"}}}`),
+		request("id_token_hint", "eyJhbGciOiJSUzI1NiIsInR5cCI6IkpXVCIsImtpZCI6IngifQ.e30.eA"), request("registration", "{}"), request("response_mode", "fragment"),
+		request("request", "e30.eyJyZXNwb25zZV9tb2RlIjoiZm9ybV9wb3N0Iiwic3RhdGUiOiJ4In0."), request("prompt", "login", "max_age", "1", "login_hint", "<é>"),
 	} {
 		f.Add(v.Encode())
 	}
@@ -60,12 +64,16 @@ func FuzzAuthorize(f *testing.F) {
 		if w.Code >= http.StatusInternalServerError || strings.ContainsAny(location, "\r\n") {
 			t.Fatalf("%d %q %s", w.Code, location, log)
 		}
-		if location == "" || strings.HasPrefix(location, "https://login.example/login?interaction=") {
+		posts := strings.Contains(w.Body.String(), `id="form-post"`)
+		if (location == "" && !posts) || strings.HasPrefix(location, "https://login.example/login?interaction=") {
 			return
 		}
 		params, err := url.ParseQuery(query)
-		if err != nil || !strings.HasPrefix(location, params.Get("redirect_uri")+"?") {
+		if err != nil || !posts && !strings.HasPrefix(location, params.Get("redirect_uri")+"?") {
 			t.Fatalf("%q leads to %q", query, location)
+		}
+		if body := w.Body.String(); posts && (strings.Count(body, "<form ") != 1 || strings.Count(body, "<script ") != 1 || strings.Count(body, "<input ") > 4) {
+			t.Fatalf("%q makes %s", query, body)
 		}
 		c, ok := iss.Client(params.Get("client_id"))
 		registered := false
