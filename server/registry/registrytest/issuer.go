@@ -84,23 +84,6 @@ func Issuer(tb testing.TB, issuer string, now time.Time) *registry.Issuer {
 	return WithUser(WithUser(iss, alice), user(tb, iss.Keys, Bob, BobUID, BobPassword))
 }
 
-// Keys makes new keys for every algorithm, active from an hour before now.
-func Keys(tb testing.TB, now time.Time) *keys.Set {
-	tb.Helper()
-	var none *keys.Material
-	m, _, err := none.Rotate(keys.Schedule{
-		Algorithms: keys.Algorithms(), Interval: 30 * 24 * time.Hour, PublishAhead: time.Hour, Keep: 24 * time.Hour,
-	}, now.Add(-time.Hour))
-	if err != nil {
-		tb.Fatal(err)
-	}
-	set, err := keys.NewSet(m)
-	if err != nil {
-		tb.Fatal(err)
-	}
-	return set
-}
-
 func resources() (photos, orders *registry.Resource) {
 	photos = &registry.Resource{
 		Identifier: Photos, Namespace: "demo", Name: "photos", UID: "uid-photos", DisplayName: "Photos",
