@@ -83,10 +83,16 @@ func reaching(publishers ...*publisher) *http.Client {
 func newPublished(t *testing.T) (*asserting, *publisher) {
 	t.Helper()
 	a := newAsserting(t)
+	return a, a.publish(t)
+}
+
+// publish has the print shop publish its keys at a new URL, of which nothing is known.
+func (a *asserting) publish(t *testing.T) *publisher {
+	t.Helper()
 	p := newPublisher(t, a.keys)
-	a.auth = New(Config{Outbound: reaching(p)})
+	a.now, a.auth = testNow(), New(Config{Outbound: reaching(p)})
 	a.declare(&registry.Assertion{JWKSURI: p.URL})
-	return a, p
+	return p
 }
 
 func (a *asserting) wantAccepted(when string) {
@@ -97,11 +103,12 @@ func (a *asserting) wantAccepted(when string) {
 }
 
 func TestPublishedKeysAreKeptWhileFresh(t *testing.T) {
+	a := newAsserting(t)
 	for control, fresh := range map[string]time.Duration{
 		"": 10 * time.Minute, "max-age=300": 5 * time.Minute, "public, Max-Age=300": 5 * time.Minute, `max-age="300"`: 5 * time.Minute,
 		"no-store": time.Minute, "no-cache": time.Minute, "max-age=0": time.Minute, "max-age=31536000": time.Hour, "max-age=x": time.Minute, "max-age=-1": time.Minute,
 	} {
-		a, p := newPublished(t)
+		p := a.publish(t)
 		p.set(func(p *publisher) { p.header.Set("Cache-Control", control) })
 		a.wantAccepted(control)
 		a.now = a.now.Add(fresh - time.Second)
@@ -151,6 +158,7 @@ func TestPublishedKeysRollOverWithoutKID(t *testing.T) {
 }
 
 func TestPublishedKeysFailing(t *testing.T) {
+	a := newAsserting(t)
 	for name, fail := range map[string]func(*publisher){
 		"500":         func(p *publisher) { p.status = http.StatusInternalServerError },
 		"redirect":    func(p *publisher) { p.status = http.StatusFound; p.header.Set("Location", p.URL) },
@@ -160,7 +168,7 @@ func TestPublishedKeysFailing(t *testing.T) {
 		"huge":        func(p *publisher) { p.body = []byte(strings.Repeat(" ", outbound.MaxBody) + string(p.body)) },
 	} {
 		t.Run(name, func(t *testing.T) {
-			a, p := newPublished(t)
+			p := a.publish(t)
 			good := p.body
 			p.set(fail)
 			for range 3 {

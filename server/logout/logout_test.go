@@ -16,6 +16,7 @@ import (
 )
 
 func TestSignOutByHint(t *testing.T) {
+	s := newSite(t)
 	for name, test := range map[string]struct {
 		params url.Values
 		want   string
@@ -28,7 +29,6 @@ func TestSignOutByHint(t *testing.T) {
 		"with other parameters":         {url.Values{"post_logout_redirect_uri": {afterwards}, "ui_locales": {"se"}, "logout_hint": {"x"}, "foo": {"bar"}}, afterwards},
 	} {
 		for _, method := range []string{http.MethodGet, http.MethodPost} {
-			s := newSite(t)
 			b, hint := s.signIn()
 			test.params.Set("id_token_hint", hint)
 			var p *servertest.Page

@@ -136,8 +136,8 @@ func TestFormOfEarlierSession(t *testing.T) {
 
 // Security: XSS via state, and response splitting: state comes back as it was, in one place only.
 func TestState(t *testing.T) {
+	s := newSite(t)
 	for _, state := range []string{`"><script>alert(1)</script>`, "a\r\nSet-Cookie: x=y", strings.Repeat("s", 128), "&x=y#z", "ä\u202e"} {
-		s := newSite(t)
 		b, hint := s.signIn()
 		params := url.Values{"client_id": {registrytest.PrintShop}, "post_logout_redirect_uri": {afterwards}, "state": {state}}
 		question := b.Get(s.URL + "/logout?" + params.Encode())
