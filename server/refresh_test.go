@@ -1,7 +1,6 @@
 package server_test
 
 import (
-	"encoding/json"
 	"net/http"
 	"net/url"
 	"strings"
@@ -13,25 +12,6 @@ import (
 	"github.com/latchkey-io/latchkey/server/registry/registrytest"
 	"github.com/latchkey-io/latchkey/server/store"
 )
-
-// token sends a token request; the print shop authenticates unless the form names a client.
-func (s *site) token(issuer string, form url.Values) (int, map[string]any) {
-	s.t.Helper()
-	r := s.newRequest(http.MethodPost, issuer+"/token", strings.NewReader(form.Encode()))
-	r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
-	if !form.Has("client_id") {
-		r.SetBasicAuth(registrytest.PrintShop, registrytest.PrintShopSecret)
-	}
-	p := s.send(r)
-	var out map[string]any
-	if err := json.Unmarshal([]byte(p.body), &out); err != nil {
-		s.t.Fatalf("%s: %v in %q", p.Status, err, p.body)
-	}
-	if cache := p.Header.Get("Cache-Control"); cache != "no-store" {
-		s.t.Errorf("Cache-Control %q", cache)
-	}
-	return p.StatusCode, out
-}
 
 // refresh refreshes as the print shop, with more parameters.
 func (s *site) refresh(issuer string, refreshToken any, extra ...string) (int, map[string]any) {
@@ -47,7 +27,7 @@ func (s *site) refresh(issuer string, refreshToken any, extra ...string) (int, m
 func (s *site) offline(path string) map[string]any {
 	s.t.Helper()
 	b := s.NewBrowser()
-	asked := request("scope", "openid offline_access photos.read photos.write")
+	asked := request("scope", "openid offline_access photos.read photos.write", "prompt", "consent")
 	consent := b.SignIn(b.Authorize(path, asked), registrytest.Alice, registrytest.AlicePassword)
 	status, tokens := s.redeem(s.URL+path, b.Decide(consent, "allow").Response(s.t).Get("code"))
 	if status != http.StatusOK || tokens["refresh_token"] == nil {

@@ -88,19 +88,34 @@ func (s *site) ask(method, path, host string, header ...string) reply {
 	return s.send(r)
 }
 
+// codeForm is the token request for a code.
+func codeForm(code string) url.Values {
+	return url.Values{
+		"grant_type": {"authorization_code"}, "code": {code}, "redirect_uri": {registrytest.PrintShopRedirect}, "code_verifier": {servertest.Verifier},
+	}
+}
+
 // redeem exchanges a code at an issuer.
 func (s *site) redeem(issuer, code string) (int, map[string]any) {
 	s.t.Helper()
-	form := url.Values{
-		"grant_type": {"authorization_code"}, "code": {code}, "redirect_uri": {registrytest.PrintShopRedirect}, "code_verifier": {servertest.Verifier},
-	}
+	return s.token(issuer, codeForm(code))
+}
+
+// token sends a token request; the print shop authenticates unless the form names a client.
+func (s *site) token(issuer string, form url.Values) (int, map[string]any) {
+	s.t.Helper()
 	r := s.newRequest(http.MethodPost, issuer+"/token", strings.NewReader(form.Encode()))
 	r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
-	r.SetBasicAuth(registrytest.PrintShop, registrytest.PrintShopSecret)
+	if !form.Has("client_id") {
+		r.SetBasicAuth(registrytest.PrintShop, registrytest.PrintShopSecret)
+	}
 	p := s.send(r)
 	var out map[string]any
 	if err := json.Unmarshal([]byte(p.body), &out); err != nil {
 		s.t.Fatalf("%s: %v in %q", p.Status, err, p.body)
+	}
+	if cache := p.Header.Get("Cache-Control"); cache != "no-store" {
+		s.t.Errorf("Cache-Control %q", cache)
 	}
 	return p.StatusCode, out
 }

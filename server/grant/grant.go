@@ -77,6 +77,7 @@ func (h *Handler) answer(r *http.Request, req *request) (*response, error) {
 	if err != nil {
 		return nil, err
 	}
+	req.audit = append(req.audit, slog.String("grant_type", req.form.Get("grant_type")))
 	return redeem(r.Context(), req)
 }
 
