@@ -9,6 +9,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/latchkey-io/latchkey/server/registry/registrytest"
 )
 
 // claimsOfScopes is the table of OpenID Connect Core section 5.4.
@@ -83,11 +85,13 @@ func TestTypesOfClaims(t *testing.T) {
 	}
 }
 
-// The ID token is about the authentication (OpenID Connect Core section 2); who the user is, userinfo tells.
+// Where an access token is issued, scopes bring claims at userinfo alone (OpenID Connect Core section 5.4).
 func TestIDTokenHoldsNothingThatWasNotAskedOfIt(t *testing.T) {
 	p := newParty(t)
 	allowed := []string{"iss", "sub", "aud", "exp", "iat", "auth_time", "nonce", "acr", "amr", "azp", "at_hash", "sid", "jti"}
-	for _, changes := range [][]string{{"scope", "openid"}, {"claims", `{"userinfo":{"name":{"essential":true}}}`}} {
+	for _, changes := range [][]string{
+		{"scope", "openid"}, {"scope", "openid email phone address profile"}, {"claims", `{"userinfo":{"name":{"essential":true}}}`},
+	} {
 		_, claims := p.signsIn(changes...)
 		for name := range claims {
 			if !slices.Contains(allowed, name) {
@@ -97,6 +101,17 @@ func TestIDTokenHoldsNothingThatWasNotAskedOfIt(t *testing.T) {
 		if claims["aud"] != partyID || claims["iss"] != p.URL || claims["nonce"] != "nonce-1" {
 			t.Errorf("%v", claims)
 		}
+	}
+}
+
+// Many clients read the ID token and nothing else. That is what they get unless they are declared otherwise.
+func TestIDTokenHoldsClaimsOfScopesForClientsThatWantThem(t *testing.T) {
+	p := newParty(t)
+	client := registrytest.Client(t, p.Issuer(""), partyID)
+	client.IDTokenClaimsRequested = false
+	p.Publish(registrytest.WithClient(p.Issuer(""), client))
+	if _, claims := p.signsIn("scope", "openid email"); claims["email"] != "alice@example.com" || claims["name"] != nil {
+		t.Errorf("%v", claims)
 	}
 }
 

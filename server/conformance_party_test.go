@@ -69,7 +69,7 @@ func relyingParty(set *keys.Set, id string) *registry.Client {
 			oauth.ScopeOpenID, oauth.ScopeProfile, oauth.ScopeEmail, oauth.ScopeAddress, oauth.ScopePhone, oauth.ScopeOfflineAccess,
 		},
 		Secrets:          []registry.Secret{{ID: "one", Digest: set.ClientDigest(uid, "one", time.Time{}, partySecret)}},
-		IDTokenAlgorithm: keys.RS256, RotateRefreshTokens: true, ProofKeyOptional: true,
+		IDTokenAlgorithm: keys.RS256, IDTokenClaimsRequested: true, RotateRefreshTokens: true, ProofKeyOptional: true,
 		PostLogoutRedirectURIs: []registry.RedirectURI{registry.ParseRedirectURI(partySignedOut, false)},
 	}
 }

@@ -112,8 +112,17 @@ func (i *issue) describeIdentity() {
 		AuthTime:  i.authTime,
 		ACR:       token.ACRPassword,
 		AMR:       []string{token.AMRPassword},
-		User:      token.ClaimsOf(i.user, i.identity, i.granted.IDTokenClaims),
+		User:      token.ClaimsOf(i.user, i.scopesInIDToken(), i.granted.IDTokenClaims),
 	}
+}
+
+// scopesInIDToken are the scopes that bring claims into the ID token: none for a client that wants there only what it asks for by
+// name, as OpenID Connect Core section 5.4 has it where an access token is issued.
+func (i *issue) scopesInIDToken() []string {
+	if i.req.client.IDTokenClaimsRequested {
+		return nil
+	}
+	return i.identity
 }
 
 // expiry is when nothing that is issued now is valid any more, refresh tokens aside.
