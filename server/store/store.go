@@ -142,7 +142,7 @@ type Grants interface {
 	// is unknown, the stored Attempt decides. Any other error means that nothing may be issued.
 	Create(ctx context.Context, g *Grant) error
 	// Get returns the grant, also one that is revoked or expired, or ErrNotFound. A grant that another replica has just
-	// created is found. Any other error means that the answer is not known: it must never be taken for "no".
+	// created is found, and one that has expired is as it is now, refreshed by another replica or not. Any other error means that the answer is not known: it must never be taken for "no".
 	Get(ctx context.Context, id string) (*Grant, error)
 	// Rotate makes the grant's next generation: one compare-and-swap, which sets Generation to from+1, and RotatedAt and
 	// ExpiresAt as given, if and only if the grant is of the generation from and not revoked. It returns the grant as it is

@@ -134,14 +134,14 @@ func (s *Store) listerWatcher() cache.ListerWatcher {
 	}, s.client)
 }
 
-// Get implements store.Grants.
+// Get implements store.Grants. A grant that is over, as far as memory knows, is read live: another replica may have refreshed it.
 func (s *Store) Get(ctx context.Context, id string) (*store.Grant, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
 	e := s.index.get(id)
 	switch {
-	case e != nil && s.index.current():
+	case e != nil && s.settled(e):
 		return e.grant, nil
 	case !validID(id), e == nil && s.index.buried(id):
 		return nil, store.ErrNotFound
@@ -151,6 +151,12 @@ func (s *Store) Get(ctx context.Context, id string) (*store.Grant, error) {
 		return nil, err
 	}
 	return e.grant, nil
+}
+
+// settled says whether what is in memory of a grant is the truth, but for the milliseconds that a watch is behind.
+func (s *Store) settled(e *entry) bool {
+	over := !s.index.now().Before(e.grant.ExpiresAt)
+	return s.index.current() && (!over || !e.grant.RevokedAt.IsZero())
 }
 
 // errNotCurrent is returned by Find while the watch is not alive. All grants are never read for one request: an API server that

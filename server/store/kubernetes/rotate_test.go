@@ -3,6 +3,7 @@ package kubernetes_test
 import (
 	"context"
 	"errors"
+	"io"
 	"net/http"
 	"sync"
 	"sync/atomic"
@@ -121,6 +122,75 @@ func TestRotateDuringAnOutageIsUnknown(t *testing.T) {
 type transport func(*http.Request) (*http.Response, error)
 
 func (f transport) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
+
+// gate holds back what a watch tells.
+type gate struct{ closed atomic.Pointer[chan struct{}] }
+
+func (g *gate) hold(t *testing.T) (release func()) {
+	held := make(chan struct{})
+	g.closed.Store(&held)
+	release = sync.OnceFunc(func() {
+		g.closed.Store(nil)
+		close(held)
+	})
+	t.Cleanup(release)
+	return release
+}
+
+func (g *gate) wrap(next http.RoundTripper) http.RoundTripper {
+	return transport(func(r *http.Request) (*http.Response, error) {
+		response, err := next.RoundTrip(r)
+		if err == nil && r.URL.Query().Get("watch") != "" {
+			response.Body = &gated{response.Body, g}
+		}
+		return response, err
+	})
+}
+
+type gated struct {
+	io.ReadCloser
+	gate *gate
+}
+
+func (b *gated) Read(p []byte) (int, error) {
+	n, err := b.ReadCloser.Read(p)
+	if held := b.gate.closed.Load(); held != nil {
+		<-*held
+	}
+	return n, err
+}
+
+// What a replica still takes for expired, and another has refreshed, is good.
+func TestAnExpiredGrantMayHaveBeenRefreshedElsewhere(t *testing.T) {
+	namespace := newNamespace(t)
+	var c clock
+	var g gate
+	a, b := newReplica(t, cluster, namespace, c.now, nil), newReplica(t, cluster, namespace, c.now, g.wrap)
+	grant := newRefreshable(t)
+	grant.ExpiresAt = grant.AuthTime.Add(2 * time.Minute) // sooner than a watch that says nothing is given up
+	create(t, a, grant)
+	eventually(t, "the other replica has it in memory", func(ctx context.Context) (bool, error) {
+		found, err := b.Find(ctx, store.Query{AuthorizationServer: "default", UserUID: grant.UserUID})
+		return len(found) == 1, err
+	})
+	release := g.hold(t)
+	until := grant.ExpiresAt.Add(time.Hour)
+	if _, err := a.Rotate(t.Context(), grant.ID, 1, c.now(), until); err != nil {
+		t.Fatal(err)
+	}
+	if old, err := b.Get(t.Context(), grant.ID); err != nil || !old.ExpiresAt.Equal(grant.ExpiresAt) {
+		t.Fatalf("the replica is not behind: %+v, %v", old, err)
+	}
+	c.ahead.Store(int64(time.Until(grant.ExpiresAt) + time.Second))
+	if got, err := b.Get(t.Context(), grant.ID); err != nil || !got.Alive(c.now()) {
+		t.Errorf("got %+v, %v", got, err)
+	}
+	release()
+	eventually(t, "the watch tells of it", func(ctx context.Context) (bool, error) {
+		found, err := b.Find(ctx, store.Query{AuthorizationServer: "default", UserUID: grant.UserUID})
+		return len(found) == 1 && found[0].ExpiresAt.Equal(until), err
+	})
+}
 
 func TestRenewWritesWhenDueOnly(t *testing.T) {
 	r := newReplica(t, cluster, newNamespace(t), nil, nil)
