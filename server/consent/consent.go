@@ -65,6 +65,9 @@ func (h *Handler) show(w http.ResponseWriter, r *http.Request, v *interaction.Vi
 		h.Logger.ErrorContext(r.Context(), "what a user approved before could not be read", "issuer", v.Issuer.URL, "client_id", v.Client.ID, "error", err)
 	}
 	proposal := memory.Propose(v.Client, permitted)
+	if proposal.Nothing() { // it was approved meanwhile, in another tab
+		return v.GoOn(w, interaction.Authorize)
+	}
 	v.Shown = proposal.Digest(v.Client)
 	page, err := pageFor(v, proposal)
 	if err != nil {
