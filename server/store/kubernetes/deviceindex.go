@@ -167,12 +167,16 @@ func (x *deviceIndex) putLocked(e *deviceEntry) {
 	x.entries.Store(e.device.Name, e)
 }
 
-func (x *deviceIndex) removeLocked(name, version string) {
-	if old := x.get(name); old != nil && newer(old.version, version) {
+// removeLocked takes an entry away that was gone at the version. One that has expired need not be remembered: so a sweep of many leaves no
+// trace.
+func (x *deviceIndex) removeLocked(e *deviceEntry, version string) {
+	if old := x.get(e.device.Name); old != nil && newer(old.version, version) {
 		return
 	}
-	x.entries.Delete(name)
-	x.burials.add(name, version, x.now())
+	x.entries.Delete(e.device.Name)
+	if now := x.now(); now.Before(e.device.ExpiresAt) {
+		x.burials.add(e.device.Name, version, now)
+	}
 }
 
 // Add implements cache.ReflectorStore.
@@ -196,7 +200,7 @@ func (x *deviceIndex) Delete(object any) error {
 	}
 	x.mu.Lock()
 	defer x.mu.Unlock()
-	x.removeLocked(o.Name, o.ResourceVersion)
+	x.removeLocked(newDeviceEntry(o), o.ResourceVersion)
 	return nil
 }
 
@@ -213,9 +217,9 @@ func (x *deviceIndex) Replace(list []any, version string) error {
 	}
 	x.mu.Lock()
 	defer x.mu.Unlock()
-	x.entries.Range(func(name, _ any) bool {
+	x.entries.Range(func(name, e any) bool {
 		if entries[name.(string)] == nil {
-			x.removeLocked(name.(string), version)
+			x.removeLocked(e.(*deviceEntry), version)
 		}
 		return true
 	})
