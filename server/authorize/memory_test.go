@@ -180,6 +180,26 @@ func TestConsentAfterWithdrawal(t *testing.T) {
 	}
 }
 
+// A grant is remembered while it lives, whether it was swept since or not.
+func TestExpiredGrantIsForgotten(t *testing.T) {
+	s := servertest.Start(t)
+	b := s.NewBrowser()
+	signIn(b, b.Authorize("", with()))
+	now := s.Clock.Now()
+	err := s.Grants.Create(t.Context(), &store.Grant{
+		ID: strings.Repeat("a", 32), AuthorizationServer: s.Issuer("").Name, ClientID: registrytest.PrintShop, ClientUID: registrytest.PrintShopUID,
+		User: registrytest.Alice, UserUID: registrytest.AliceUID, Scopes: []string{"openid"}, ExpiresAt: now.Add(time.Minute),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	opened(t, s, b.Authorize("", with("scope", "openid", "prompt", "none")))
+	s.Clock.Advance(time.Minute)
+	if got := b.Authorize("", with("scope", "openid", "prompt", "none")).Response(t).Get("error"); got != "consent_required" {
+		t.Errorf("after its end: %q", got)
+	}
+}
+
 // Two tabs: what is approved in one makes the other's question obsolete, and neither is a dead end.
 func TestConsentInASecondTab(t *testing.T) {
 	s := servertest.Start(t)
