@@ -92,6 +92,14 @@ func TestPrivateKeyJWT(t *testing.T) {
 				t.Errorf("%s, %s: %s %s", path, alg, p.Status, p.body)
 			}
 		}
+		if p := s.present(path, assertiontest.Sign(t, s.key(keys.EdDSA), map[string]any{"alg": "Ed25519"}, s.claims())); p.StatusCode != want {
+			t.Errorf("%s, Ed25519 (RFC 9864): %s %s", path, p.Status, p.body)
+		}
+		hour := s.claims()
+		hour["exp"] = s.Clock.Now().Add(time.Hour).Unix()
+		if p := s.present(path, assertiontest.Sign(t, s.key(keys.ES256), nil, hour)); p.StatusCode != want {
+			t.Errorf("%s, good for an hour: %s %s", path, p.Status, p.body)
+		}
 		if p := s.present(path, assertiontest.Sign(t, s.key(keys.ES256), nil, s.claims()), "client_id", registrytest.PrintShop); p.StatusCode != want {
 			t.Errorf("%s, with client_id: %s %s", path, p.Status, p.body)
 		}
@@ -123,7 +131,7 @@ func TestClientAssertionAttacks(t *testing.T) {
 		"aud of another as well":        sign(nil, map[string]any{"aud": []string{s.URL, "https://other.example"}}),
 		"no exp":                        sign(nil, map[string]any{"exp": nil}),
 		"exp over":                      sign(nil, map[string]any{"exp": s.Clock.Now().Add(-time.Second).Unix()}),
-		"far exp":                       sign(nil, map[string]any{"exp": s.Clock.Now().Add(time.Hour).Unix()}),
+		"far exp":                       sign(nil, map[string]any{"exp": s.Clock.Now().Add(time.Hour + time.Minute).Unix()}),
 		"no jti":                        sign(nil, map[string]any{"jti": nil}),
 		"iss≠sub":                       sign(nil, map[string]any{"iss": registrytest.Native}),
 		"unknown client":                sign(nil, map[string]any{"iss": "demo.nobody", "sub": "demo.nobody"}),

@@ -288,7 +288,7 @@ func (w *walk) public() *keys.PublicSet {
 func (w *walk) assertion(alg keys.Algorithm) authenticate {
 	return func(_ *http.Request, form url.Values) {
 		w.t.Helper()
-		key, err := w.own.Signer(alg, w.Clock.Now())
+		key, err := w.own.Signer(alg.Canonical(), w.Clock.Now())
 		if err != nil {
 			w.t.Fatal(err)
 		}

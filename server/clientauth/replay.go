@@ -71,7 +71,7 @@ func (s *assertionIDs) forget(now time.Time) {
 	if current <= s.forgotten {
 		return
 	}
-	for minute, keys := range s.byMinute { // a dozen at most: assertions expire soon
+	for minute, keys := range s.byMinute { // some sixty: assertions expire within the hour
 		if minute >= current {
 			continue
 		}

@@ -63,7 +63,7 @@ func (h *Handler) describe(c *registry.Config) *metadata {
 		IDTokenSigningAlgValuesSupported:  c.Algorithms,
 		UserinfoSigningAlgValuesSupported: c.Algorithms,
 		TokenEndpointAuthMethodsSupported: append(provenMethods(), oauth.AuthMethodNone),
-		TokenEndpointAuthSigningAlgValues: keys.Algorithms(),
+		TokenEndpointAuthSigningAlgValues: keys.VerifiedAlgorithms(),
 		CodeChallengeMethodsSupported:     []string{oauth.ChallengeMethodS256},
 		ClaimTypesSupported:               []string{"normal"},
 		ClaimsSupported:                   append([]string{"iss", "sub", "aud", "exp", "iat", "auth_time", "nonce", "at_hash", "acr", "amr", "sid"}, token.ClaimNames()...),
@@ -84,12 +84,12 @@ func (h *Handler) describeOptional(m *metadata, c *registry.Config) {
 		m.IntrospectionSigningAlgValues = []keys.Algorithm{token.IntrospectionAlgorithm(c)}
 		// Clients, and services with a ServiceAccount's token (RFC 8414 section 2: a registered access token type).
 		m.IntrospectionEndpointAuthMethods = append(provenMethods(), oauth.TokenTypeBearer)
-		m.IntrospectionEndpointAuthSigningAlgs = keys.Algorithms()
+		m.IntrospectionEndpointAuthSigningAlgs = keys.VerifiedAlgorithms()
 	}
 	if h.serves(Revocation) {
 		m.RevocationEndpoint = c.Endpoint(Revocation)
 		m.RevocationEndpointAuthMethods = append(provenMethods(), oauth.AuthMethodNone)
-		m.RevocationEndpointAuthSigningAlgs = keys.Algorithms()
+		m.RevocationEndpointAuthSigningAlgs = keys.VerifiedAlgorithms()
 	}
 	if h.serves(EndSession) {
 		m.EndSessionEndpoint = c.Endpoint(EndSession)

@@ -28,8 +28,22 @@ const (
 	EdDSA Algorithm = "EdDSA"
 )
 
-// Algorithms are all of them, in the order of preference.
+// Ed25519 is a newer name of EdDSA with Ed25519 (RFC 9864 section 2.2), which others may sign under. Latchkey does not.
+const Ed25519 Algorithm = "Ed25519"
+
+// Algorithms are all that Latchkey signs with, in the order of preference.
 func Algorithms() []Algorithm { return []Algorithm{ES256, RS256, EdDSA, PS256} }
+
+// VerifiedAlgorithms are the names of all that others may sign with.
+func VerifiedAlgorithms() []Algorithm { return append(Algorithms(), Ed25519) }
+
+// Canonical is the algorithm by its name among Algorithms.
+func (a Algorithm) Canonical() Algorithm {
+	if a == Ed25519 {
+		return EdDSA
+	}
+	return a
+}
 
 // ErrNoSigner is returned when no key of the algorithm is active.
 var ErrNoSigner = errors.New("keys: no active signing key")

@@ -108,7 +108,7 @@ func (k *publicJWK) parse() (*PublicKey, error) {
 		named := algorithms
 		algorithms = nil
 		for _, a := range named {
-			if string(a) == k.Alg {
+			if a == Algorithm(k.Alg).Canonical() {
 				algorithms = []Algorithm{a}
 			}
 		}

@@ -1,6 +1,7 @@
 package token
 
 import (
+	"encoding/base64"
 	"errors"
 	"fmt"
 	"slices"
@@ -13,8 +14,9 @@ import (
 )
 
 const (
-	// maxAssertionLife is how far ahead an assertion may expire. Its `jti` is remembered for as long.
-	maxAssertionLife = 10 * time.Minute
+	// maxAssertionLife is how far ahead an assertion may expire: an hour, which some libraries sign for, by a clock that is
+	// ahead. Its `jti` is remembered for as long.
+	maxAssertionLife = time.Hour + assertionLeeway
 	// assertionLeeway is how far ahead a client's clock may be: `iat` and `nbf` may lie so far in the future.
 	assertionLeeway = 30 * time.Second
 	// maxAssertionID bounds the `jti`, in bytes.
@@ -48,7 +50,7 @@ func ParseAssertion(raw string) (*Assertion, error) {
 	}
 	a := &Assertion{raw: raw}
 	parsed, _, err := jwt.NewParser(jwt.WithStrictDecoding()).ParseUnverified(raw, &a.claims)
-	if err != nil {
+	if err != nil && !errors.Is(err, jwt.ErrTokenUnverifiable) { // which alg is good is decided below
 		return nil, fmt.Errorf("token: assertion: %w", err)
 	}
 	if err := a.readHeader(parsed.Header); err != nil {
@@ -71,9 +73,10 @@ func (a *Assertion) readHeader(header map[string]any) error {
 		return errors.New("token: the assertion has another type")
 	}
 	alg, _ := header["alg"].(string)
-	if a.method = keys.Algorithm(alg); !slices.Contains(keys.Algorithms(), a.method) {
-		return errors.New("token: the assertion's alg is not ES256, RS256, PS256 or EdDSA")
+	if !slices.Contains(keys.VerifiedAlgorithms(), keys.Algorithm(alg)) {
+		return errors.New("token: the assertion's alg is not ES256, RS256, PS256, EdDSA or Ed25519")
 	}
+	a.method = keys.Algorithm(alg).Canonical()
 	if kid, ok := header["kid"]; ok {
 		if a.kid, _ = kid.(string); a.kid == "" || len(a.kid) > maxKID {
 			return errors.New("token: the assertion's kid is empty, too long or no string")
@@ -114,27 +117,36 @@ func (a *Assertion) Verify(set *keys.PublicSet, audiences []string, now time.Tim
 	return nil
 }
 
-// verifySignature tries the keys that may have signed: one, unless the assertion does not say which.
+// verifySignature tries the keys that may have signed: one, unless the assertion does not say which. The claims are judged only
+// after that.
 func (a *Assertion) verifySignature(candidates []keys.PublicKey, now time.Time) error {
-	set := jwt.VerificationKeySet{}
-	for _, k := range candidates {
-		set.Keys = append(set.Keys, k.Public)
+	signed, encoded := a.raw[:strings.LastIndexByte(a.raw, '.')], a.raw[strings.LastIndexByte(a.raw, '.')+1:]
+	signature, err := base64.RawURLEncoding.Strict().DecodeString(encoded)
+	if err != nil {
+		return fmt.Errorf("token: assertion: %w", err)
 	}
-	parser := jwt.NewParser(
-		jwt.WithValidMethods([]string{string(a.method)}),
+	method := jwt.GetSigningMethod(string(a.method))
+	err = jwt.ErrTokenSignatureInvalid
+	for _, k := range candidates {
+		if err = method.Verify(signed, signature, k.Public); err == nil {
+			break
+		}
+	}
+	switch {
+	case err != nil && a.kid == "": // the key that signed may be a new one
+		return fmt.Errorf("%w: %w", ErrUnknownKey, err)
+	case err != nil:
+		return fmt.Errorf("token: assertion: %w", err)
+	}
+	err = jwt.NewValidator(
 		jwt.WithIssuer(a.ClientID),
 		jwt.WithSubject(a.ClientID),
 		jwt.WithExpirationRequired(),
 		jwt.WithIssuedAt(),
 		jwt.WithLeeway(assertionLeeway),
-		jwt.WithStrictDecoding(),
 		jwt.WithTimeFunc(func() time.Time { return now }),
-	)
-	_, err := parser.ParseWithClaims(a.raw, &jwt.RegisteredClaims{}, func(*jwt.Token) (any, error) { return set, nil })
-	switch {
-	case errors.Is(err, jwt.ErrTokenSignatureInvalid) && a.kid == "": // the key that signed may be a new one
-		return fmt.Errorf("%w: %w", ErrUnknownKey, err)
-	case err != nil:
+	).Validate(a.claims)
+	if err != nil {
 		return fmt.Errorf("token: assertion: %w", err)
 	}
 	return nil
