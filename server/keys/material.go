@@ -34,7 +34,7 @@ type stored struct {
 	Signing []storedSigning `json:"signing"`
 	Sealing []storedSealing `json:"sealing"`
 	Digest  []byte          `json:"digestKey"`
-	Refresh []byte          `json:"refreshKey"`
+	Refresh []byte          `json:"refreshHMACKey"`
 	Salt    []byte          `json:"subjectSalt"`
 }
 

@@ -15,7 +15,9 @@ import (
 
 func TestPeekAudience(t *testing.T) {
 	f := newFixture(t)
-	payload := func(claims string) string { return "e30." + base64.RawURLEncoding.EncodeToString([]byte(claims)) + ".c2ln" }
+	payload := func(claims string) string {
+		return "e30." + base64.RawURLEncoding.EncodeToString([]byte(claims)) + ".c2ln"
+	}
 	for name, test := range map[string]struct {
 		raw  string
 		want []string

@@ -89,7 +89,7 @@ func TestGenerationNeverDecreases(t *testing.T) {
 		{`null`, "status.generation never decreases, and grows by one at a time"},
 		{`{"generation":4` + times, "status.generation never decreases, and grows by one at a time"},
 		{`{"generation":2,"rotatedAt":"2026-01-02T00:00:00Z"}`, ""}, // renewed
-		{`{"generation":3` + times, ""}, // by a replica whose clock is behind
+		{`{"generation":3` + times, ""},                             // by a replica whose clock is behind
 		{`{"revokedAt":"2026-01-01T01:00:00Z","revokedReason":"RefreshTokenReused"}`, ""},
 		{`{"generation":4` + times, "a grant that is revoked is not refreshed"},
 	} {
