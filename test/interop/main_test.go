@@ -39,6 +39,7 @@ func TestMain(m *testing.M) {
 		if err != nil {
 			return err
 		}
+		config.QPS = -1 // the API server is ours alone
 		if core, err = kubernetes.NewForConfig(config); err != nil {
 			return err
 		}

@@ -97,7 +97,7 @@ await run({
 
   async client_credentials_with_private_key_jwt() {
     const as = await discover();
-    for (const algorithm of ['ES256', 'RS256', 'PS256']) {
+    for (const algorithm of ['ES256', 'RS256', 'PS256', 'EdDSA']) {
       const { scope } = await ownToken(as, oauth.PrivateKeyJwt(await privateKey(algorithm)));
       assert.equal(scope, 'orders.read');
     }

@@ -169,7 +169,7 @@ await run({
   },
 
   async client_credentials_with_private_key_jwt() {
-    for (const algorithm of ['ES256', 'RS256', 'PS256']) {
+    for (const algorithm of ['ES256', 'RS256', 'PS256', 'EdDSA']) {
       await oidc.clientCredentialsGrant(await withKey(algorithm), { resource: client.resource, scope: 'orders.read' });
     }
   },

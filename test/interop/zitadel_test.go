@@ -2,6 +2,9 @@ package interop
 
 import (
 	"context"
+	"crypto/rsa"
+	"crypto/x509"
+	"encoding/pem"
 	"testing"
 
 	"github.com/zitadel/oidc/v3/pkg/client/rp"
@@ -49,6 +52,7 @@ func TestZitadelOIDC(t *testing.T) {
 	t.Run("refresh, introspection and revocation", zitadelRefresh)
 	t.Run("device", zitadelDevice)
 	t.Run("logout", zitadelLogout)
+	t.Run("private_key_jwt", zitadelKey)
 }
 
 func knowsDoraToo(t *testing.T, party rp.RelyingParty, tokens *oidc.Tokens[*oidc.IDTokenClaims]) {
@@ -130,5 +134,22 @@ func zitadelLogout(t *testing.T) {
 	}
 	if _, err := rp.Userinfo[*oidc.UserInfo](t.Context(), tokens.AccessToken, tokens.TokenType, tokens.IDTokenClaims.Subject, party); err != nil {
 		t.Error(err, "although it may be used when she is not there (offline_access)")
+	}
+}
+
+// zitadelKey authenticates with a key, by assertions that are good for an hour.
+func zitadelKey(t *testing.T) {
+	c := find(t, "signer")
+	key := c.Keys["RS256"]
+	private := pem.EncodeToMemory(&pem.Block{Type: "RSA PRIVATE KEY", Bytes: x509.MarshalPKCS1PrivateKey(key.Key.(*rsa.PrivateKey))})
+	party := zitadelParty(t, c, rp.WithJWTProfile(rp.SignerFromKeyAndKeyID(private, key.KeyID)))
+	assertion, err := c.Keys.assertion(c.ID, c.Issuer)
+	if err != nil {
+		t.Fatal(err)
+	}
+	tokens := zitadelSignIn(t, party, dora(t), rp.WithClientAssertionJWT(assertion))
+	knowsDoraToo(t, party, tokens)
+	if _, err := rp.RefreshTokens[*oidc.IDTokenClaims](t.Context(), party, tokens.RefreshToken, "", ""); err != nil {
+		t.Error(err)
 	}
 }
