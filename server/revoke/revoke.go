@@ -61,9 +61,8 @@ func (h *Handler) Serve(w http.ResponseWriter, r *http.Request, iss *registry.Is
 			return err
 		}
 	}
-	oauth.NoStore(w.Header())
-	w.WriteHeader(http.StatusOK) // what is in the body would be ignored (RFC 7009 section 2.2)
-	return nil
+	// The body says nothing (RFC 7009 section 2.2), but in JSON, which some clients insist on.
+	return oauth.WriteJSON(w, http.StatusOK, struct{}{})
 }
 
 // grantOf is the id of the grant that a token lives by; empty for what can't be of this client, or is no good. What it is shows by

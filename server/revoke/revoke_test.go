@@ -128,7 +128,7 @@ func (f *fixture) revoke(caller as, raw string) reply {
 
 func wantOK(t *testing.T, got reply) {
 	t.Helper()
-	if got.status != http.StatusOK || got.body != "" || got.header.Get("Cache-Control") != "no-store" {
+	if got.status != http.StatusOK || got.body != "{}" || got.header.Get("Content-Type") != "application/json" || got.header.Get("Cache-Control") != "no-store" {
 		t.Errorf("got HTTP %d %v %s", got.status, got.header, got.body)
 	}
 }
