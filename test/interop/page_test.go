@@ -56,6 +56,7 @@ func newTab(t *testing.T) tab {
 		chromedp.DisableGPU,
 		chromedp.Flag("disable-component-update", true),
 		chromedp.Flag("disable-sync", true),
+		chromedp.Env("TMPDIR="+t.TempDir()), // it cleans up little
 		chromedp.Flag("ignore-certificate-errors-spki-list", pin(certificateOf(t, apps.page.URL))+","+pin(certificateOf(t, live.Issuer))),
 	))
 	t.Cleanup(cancel)
