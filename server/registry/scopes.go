@@ -34,8 +34,8 @@ type Target struct {
 // resource given, it is the one that has all the scopes asked for. With no scope given, it is all that the client may ask for at the
 // resources given, or at its only one. A resource with identity scopes alone is asked for by its name only: a token for it says
 // no more than who the user is. A scope that the client may not ask for is invalid_scope; a resource that it may not ask for, or
-// that must be named and isn't, is invalid_target. offline_access is ignored for a client that can't refresh (OpenID Connect
-// Core section 11).
+// that must be named and isn't, is invalid_target. offline_access is ignored for a client that can't refresh, or doesn't declare it
+// (OpenID Connect Core section 11): libraries ask for it wherever the metadata has it.
 func Resolve(c *Client, scopes, resources []string) (*Ask, *oauth.Error) {
 	if len(scopes) == 0 {
 		return everything(c, resources)
@@ -45,7 +45,7 @@ func Resolve(c *Client, scopes, resources []string) (*Ask, *oauth.Error) {
 		switch {
 		case !isIdentity(s):
 			rest = append(rest, s)
-		case s == oauth.ScopeOfflineAccess && !slices.Contains(c.GrantTypes, oauth.GrantRefreshToken):
+		case s == oauth.ScopeOfflineAccess && !(slices.Contains(c.GrantTypes, oauth.GrantRefreshToken) && slices.Contains(c.Scopes, s)):
 		case slices.Contains(c.Scopes, s):
 			ask.Identity = append(ask.Identity, s)
 		default:

@@ -76,17 +76,22 @@ func TestResolveWithoutScope(t *testing.T) {
 	}
 }
 
-// offline_access is ignored for a client that can't refresh, whether it declares the scope or not.
+// offline_access is ignored for a client that can't refresh, or doesn't declare the scope.
 func TestOfflineAccessWithoutTheGrantType(t *testing.T) {
 	iss := registrytest.Issuer(t, "https://login.example", time.Now())
-	for _, declared := range [][]string{{oauth.ScopeOpenID}, {oauth.ScopeOpenID, oauth.ScopeOfflineAccess}} {
+	code, both := []string{oauth.GrantAuthorizationCode}, []string{oauth.GrantAuthorizationCode, oauth.GrantRefreshToken}
+	for name, is := range map[string]struct{ grantTypes, declared []string }{
+		"neither":  {code, []string{oauth.ScopeOpenID}},
+		"no grant": {code, []string{oauth.ScopeOpenID, oauth.ScopeOfflineAccess}},
+		"no scope": {both, []string{oauth.ScopeOpenID}},
+	} {
 		c := registrytest.Client(t, iss, registrytest.PrintShop)
-		c.GrantTypes, c.Scopes = []string{oauth.GrantAuthorizationCode}, declared
+		c.GrantTypes, c.Scopes = is.grantTypes, is.declared
 		if ask, err := registry.Resolve(c, []string{"openid", "offline_access"}, nil); err != nil || render(ask) != "openid" {
-			t.Errorf("declared %s: %v, %v", declared, ask, err)
+			t.Errorf("%s: %v, %v", name, ask, err)
 		}
 		if _, err := registry.Resolve(c, []string{"offline_access"}, nil); err == nil || err.Code != oauth.InvalidScope {
-			t.Errorf("declared %s, alone: %v, want invalid_scope", declared, err)
+			t.Errorf("%s, alone: %v, want invalid_scope", name, err)
 		}
 	}
 }
