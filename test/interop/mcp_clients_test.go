@@ -18,6 +18,7 @@ func TestGoMCPClient(t *testing.T) {
 		handler, err := auth.NewAuthorizationCodeHandler(&auth.AuthorizationCodeHandlerConfig{
 			PreregisteredClient: &oauthex.ClientCredentials{ClientID: c.ID, Issuer: c.Issuer},
 			RedirectURL:         c.RedirectURI,
+			RequestRefreshToken: true, // by offline_access, which the metadata has and the OAuthClient does not declare
 			Client:              direct,
 			AuthorizationCodeFetcher: func(_ context.Context, args *auth.AuthorizationArgs) (*auth.AuthorizationResult, error) {
 				back := query(t, dora(t).allows(t, args.URL))
