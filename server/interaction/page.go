@@ -4,22 +4,38 @@ import (
 	"errors"
 	"log/slog"
 	"net/http"
+	"slices"
+	"strings"
 
 	"github.com/latchkey-io/latchkey/server/oauth"
 	"github.com/latchkey-io/latchkey/server/registry"
 	"github.com/latchkey-io/latchkey/server/ui"
 )
 
-// Chrome frames a page of this request: its form may lead to the redirect URI in the end, and Chromium wants to be told so
-// beforehand (CSP form-action applies to redirects).
+// Chrome frames a page of this request. Its form may lead to the redirect URI in the end, and from there to wherever else the
+// client is at home: Chromium applies CSP form-action to every redirect that follows a form, the client's own too.
 func (r *Request) Chrome(iss *registry.Issuer) (ui.Chrome, error) {
 	origin, err := ui.FormOrigin(r.RedirectURI)
 	if err != nil {
 		return ui.Chrome{}, err
 	}
 	c := chrome(iss)
-	c.FormOrigins = []string{origin}
+	c.FormOrigins = append([]string{origin}, origins(r.Client, origin)...)
 	return c, nil
+}
+
+// origins are the web origins that the client declares, but for the one.
+func origins(client *registry.Client, but string) []string {
+	seen, found := map[string]bool{but: true}, []string(nil)
+	for _, uri := range slices.Concat(client.RedirectURIs, client.PostLogoutRedirectURIs) {
+		origin, err := ui.FormOrigin(uri.URI)
+		if err != nil || seen[origin] || !strings.Contains(origin, "://") { // a scheme alone would be any host
+			continue
+		}
+		seen[origin] = true
+		found = append(found, origin)
+	}
+	return found
 }
 
 func chrome(iss *registry.Issuer) ui.Chrome {

@@ -47,6 +47,22 @@ func serveApplication(t *testing.T) (address string, told <-chan url.Values) {
 	return server.URL, answers
 }
 
+// declare applies the client of that name in namespace demo until the test ends, and waits until it is honoured.
+func declare(t *testing.T, name, manifest string) {
+	t.Helper()
+	if _, err := live.Kubectl(t.Context(), manifest, "apply", "-f", "-"); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if _, err := live.Kubectl(context.WithoutCancel(t.Context()), "", "delete", "oauthclient", name, "--namespace=demo"); err != nil {
+			t.Error(err)
+		}
+	})
+	if _, err := live.Kubectl(t.Context(), "", "wait", "oauthclient/"+name, "--namespace=demo", "--for=condition=Ready", "--timeout=30s"); err != nil {
+		t.Fatal(err)
+	}
+}
+
 func allowScripts(yes bool) step {
 	return chromedp.Func(func(ctx context.Context, t *chromedp.Target) error {
 		_, err := cdp.Call(ctx, t, emulation.SetScriptExecutionDisabled, emulation.SetScriptExecutionDisabledParams{Value: !yes})
@@ -57,17 +73,7 @@ func allowScripts(yes bool) step {
 // The answer arrives by POST: by itself where there is JavaScript, else at the press of the button.
 func TestFormPostWithAndWithoutJavaScript(t *testing.T) {
 	address, told := serveApplication(t)
-	if _, err := live.Kubectl(t.Context(), fmt.Sprintf(application, address), "apply", "-f", "-"); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if _, err := live.Kubectl(context.WithoutCancel(t.Context()), "", "delete", "oauthclient", "form-post", "--namespace=demo"); err != nil {
-			t.Error(err)
-		}
-	})
-	if _, err := live.Kubectl(t.Context(), "", "wait", "oauthclient/form-post", "--namespace=demo", "--for=condition=Ready", "--timeout=30s"); err != nil {
-		t.Fatal(err)
-	}
+	declare(t, "form-post", fmt.Sprintf(application, address))
 	const state = `"'><script>document.title="taken over"</script>`
 	query := url.Values{
 		"response_type": {"code"}, "response_mode": {"form_post"}, "client_id": {"demo.form-post"}, "redirect_uri": {address + "/callback"}, "scope": {"openid"},
