@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/latchkey-io/latchkey/hack/controlplane"
 	"github.com/latchkey-io/latchkey/hack/controlplane/build"
 )
 
@@ -104,11 +105,13 @@ func TestEnvironmentFileIsReadBackAndRemoved(t *testing.T) {
 	if err := os.MkdirAll(s.path(), 0o755); err != nil {
 		t.Fatal(err)
 	}
-	if err := writeWhole(s.envFile(), []byte("export KUBECONFIG='/a b/config'\nexport LATCHKEY_ISSUER=https://localhost:31000\n")); err != nil {
+	e := &environment{site: s, cp: &controlplane.ControlPlane{Kubeconfig: "/a b/config"}}
+	if err := e.writeEnv(); err != nil {
 		t.Fatal(err)
 	}
 	variables, err := s.readEnv()
-	if err != nil || variables["KUBECONFIG"] != "/a b/config" || variables["LATCHKEY_ISSUER"] != s.httpsIssuer() {
+	if err != nil || variables["KUBECONFIG"] != "/a b/config" || variables["LATCHKEY_ISSUER"] != "https://localhost:31000" ||
+		variables["LATCHKEY_HTTP_ISSUER"] != "http://localhost:31001" {
 		t.Errorf("read %v, %v", variables, err)
 	}
 	if err := s.removeEnv(); err != nil {

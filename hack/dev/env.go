@@ -16,6 +16,7 @@ func (e *environment) writeEnv() error {
 	for _, variable := range [][2]string{
 		{"KUBECONFIG", e.cp.Kubeconfig},
 		{"LATCHKEY_ISSUER", e.httpsIssuer()},
+		{"LATCHKEY_HTTP_ISSUER", e.httpIssuer()},
 		{"LATCHKEY_CA", e.caFile()},
 		{"LATCHKEY_REVIEW", e.review()},
 		{"LATCHKEY_METRICS", e.metrics()},
