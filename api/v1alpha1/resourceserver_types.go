@@ -111,6 +111,7 @@ type Introspection struct {
 	// +kubebuilder:validation:MaxItems=32
 	// +kubebuilder:validation:items:MinLength=1
 	// +kubebuilder:validation:items:MaxLength=63
+	// +kubebuilder:validation:items:XValidation:rule="self.matches('^[a-z0-9]([a-z0-9.-]*[a-z0-9])?$')",message="clients are names of OAuthClients in the ResourceServer's own namespace, such as orders-api"
 	Clients []string `json:"clients"`
 }
 

@@ -49,6 +49,8 @@ func TestResourceServerRules(t *testing.T) {
 		{name: "introspection", patch: `{introspection: {clients: [gateway, storefront]}}`},
 		{name: "introspection by nobody", patch: `{introspection: {clients: []}}`, message: "should have at least 1 items"},
 		{name: "introspection by 33 clients", patch: `{introspection: {clients: [` + strings.Repeat("a,", 33) + `]}}`, message: "must have at most 32 items"},
+		{name: "introspection by a path", patch: `{introspection: {clients: [web/storefront]}}`, message: "clients are names of OAuthClients in the ResourceServer's own namespace"},
+		{name: "introspection by all", patch: `{introspection: {clients: ["*"]}}`, message: "clients are names of OAuthClients in the ResourceServer's own namespace"},
 		{name: "introspection by clients elsewhere", patch: `{introspection: {clients: [{namespace: web, name: storefront}]}}`, message: "unknown field"},
 		{name: "issuer named twice", patch: `{authorizationServerNames: [a, a]}`, message: "Duplicate value"},
 	})
