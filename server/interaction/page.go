@@ -50,7 +50,7 @@ func ShowStale(w http.ResponseWriter, pages *ui.Pages, iss *registry.Issuer, err
 		return err
 	}
 	return pages.Error(w, s.Reason.Code.Status(), ui.ErrorPage{
-		Chrome: chrome(iss), Code: string(s.Reason.Code), Description: s.Reason.Description, RestartURL: s.RestartURL,
+		Chrome: chrome(iss), Code: string(s.Reason.Code), Description: s.Reason.Description, RestartURL: s.RestartURL, RestartLabel: s.RestartLabel,
 	})
 }
 

@@ -95,6 +95,8 @@ type StaleError struct {
 	// RestartURL begins the same authorization request anew; empty when the seal doesn't open, so that nothing is known
 	// of it.
 	RestartURL string
+	// RestartLabel says what is begun there; "Start again" when empty.
+	RestartLabel string
 }
 
 func (e *StaleError) Error() string { return e.Reason.Error() }

@@ -82,6 +82,9 @@ func (v *visit) posted(r *http.Request) (string, error) {
 	return v.url(v.iss, asked, "", v.now)
 }
 
+// signOutAnyway leads to signing out without what is wrong with the client's request.
+const signOutAnyway = "Sign out without going back"
+
 // refuse shows what is wrong with a request of a client, and lets the user sign out without it.
 func (h *Handler) refuse(w http.ResponseWriter, r *http.Request, iss *registry.Issuer, err error) error {
 	var e *oauth.Error
@@ -90,7 +93,7 @@ func (h *Handler) refuse(w http.ResponseWriter, r *http.Request, iss *registry.I
 	}
 	h.Logger.LogAttrs(r.Context(), slog.LevelInfo, "audit", slog.String("event", "sign_out"), slog.String("issuer", iss.URL),
 		slog.String("source", h.Source(r).String()), slog.String("result", "refused"), slog.String("reason", e.Error()))
-	return interaction.ShowStale(w, h.Pages, iss, &interaction.StaleError{Reason: e, RestartURL: iss.Endpoint(Path)})
+	return interaction.ShowStale(w, h.Pages, iss, &interaction.StaleError{Reason: e, RestartURL: iss.Endpoint(Path), RestartLabel: signOutAnyway})
 }
 
 // begin signs out at once where there is nothing to ask, and asks otherwise.

@@ -37,7 +37,7 @@ func TestOpenRedirector(t *testing.T) {
 			"POST": func() *servertest.Page { return b.Follow(b.Post(s.URL+"/logout", params)) },
 		} {
 			p := send()
-			if p.Status != http.StatusBadRequest || p.Text("error-code") != "invalid_request" || p.Location() != "" || p.Attr("restart", "href") != s.URL+"/logout" {
+			if p.Status != http.StatusBadRequest || p.Text("error-code") != "invalid_request" || p.Location() != "" || p.Attr("restart", "href") != s.URL+"/logout" || !strings.HasPrefix(p.Text("restart"), "Sign out") {
 				t.Errorf("%s, %s: %d %s", name, method, p.Status, p.Location())
 			}
 		}

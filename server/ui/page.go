@@ -107,4 +107,6 @@ type ErrorPage struct {
 	Description string
 	// RestartURL is where the user can begin again; no link when empty.
 	RestartURL string
+	// RestartLabel is what the link says; "Start again" when empty.
+	RestartLabel string
 }
