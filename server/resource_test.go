@@ -84,6 +84,9 @@ func TestPairwiseSubjectsDifferBySector(t *testing.T) {
 			if id["sub"] == nil || id["sub"] != access["sub"] || seen[id["sub"]] {
 				t.Errorf("sector %q: %v, %v", sector, id["sub"], access["sub"])
 			}
+			if own, _ := access["oauth.latchkey.io"].(map[string]any); own["grant"] == nil || (own["user"] == nil) != (sector != "") {
+				t.Errorf("sector %q: the access token tells %v", sector, own)
+			}
 			s.wantActive(tokens["access_token"], true)
 			_, tokens = s.refresh(s.URL, tokens["refresh_token"])
 		}

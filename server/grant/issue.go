@@ -95,7 +95,10 @@ func (i *issue) describeAccess() {
 		AuthTime:  i.authTime,
 	}
 	if i.user != nil {
-		i.access.Subject, i.access.UserUID = iss.Subject(i.req.client, i.user), i.user.UID
+		i.access.Subject = iss.Subject(i.req.client, i.user)
+		if i.req.client.Sector == "" { // else clients of several sectors would know by it that it is the same user
+			i.access.UserUID = i.user.UID
+		}
 	}
 }
 

@@ -22,7 +22,8 @@ type Access struct {
 	// ID is the `jti`: unguessable, as NewID makes them.
 	ID string
 	// GrantID names the grant that the token lives by; ClientUID and UserUID the objects it was issued to and for.
-	// GrantID and UserUID are empty where no user takes part.
+	// GrantID and UserUID are empty where no user takes part; UserUID also where the client knows users by pairwise subjects, which
+	// it would make worthless: there it is in the grant alone.
 	GrantID, ClientUID, UserUID string
 	IssuedAt, ExpiresAt         time.Time
 	// AuthTime is when the user signed in; zero where no user takes part.

@@ -70,9 +70,9 @@ func (v *Verifier) Active(ctx context.Context, iss *registry.Issuer, raw string,
 		return nil, err
 	}
 	// 5. The user is still there, and the object and subject they were.
-	user, ok := iss.User(a.Grant.User, a.UserUID)
+	user, ok := iss.User(a.Grant.User, a.Grant.UserUID)
 	if !ok {
-		return nil, missing(iss, a.UserUID, a.IssuedAt, now, "user")
+		return nil, missing(iss, a.Grant.UserUID, a.IssuedAt, now, "user")
 	}
 	if iss.Subject(client, user) != a.Subject {
 		return nil, inactive("its user has another subject now")
@@ -99,7 +99,7 @@ func (v *Verifier) grant(ctx context.Context, iss *registry.Issuer, a *Active, n
 		return nil, fmt.Errorf("token: read the grant: %w", err)
 	case !g.Alive(now):
 		return nil, inactive("its grant is revoked or over")
-	case g.AuthorizationServer != iss.Name || g.ClientUID != a.ClientUID || g.UserUID != a.UserUID:
+	case g.AuthorizationServer != iss.Name || g.ClientUID != a.ClientUID || a.UserUID != "" && g.UserUID != a.UserUID:
 		return nil, inactive("its grant is another's")
 	}
 	return g, nil
