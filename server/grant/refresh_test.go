@@ -166,6 +166,7 @@ func TestRefreshRefusedAndTheGrantLivesOn(t *testing.T) {
 		"scope widened":              {refreshForm(second.RefreshToken, "scope", "photos.read orders.read"), oauth.InvalidScope},
 		"scope widened to openid":    {refreshForm(second.RefreshToken, "scope", "openid photos.read"), oauth.InvalidScope},
 		"scope unknown":              {refreshForm(second.RefreshToken, "scope", "photos.delete"), oauth.InvalidScope},
+		"scope of blanks alone":      {refreshForm(second.RefreshToken, "scope", " "), oauth.InvalidScope},
 		"resource widened":           {refreshForm(second.RefreshToken, "resource", registrytest.Orders), oauth.InvalidTarget},
 		"resource unknown":           {refreshForm(second.RefreshToken, "resource", "https://nowhere.svc"), oauth.InvalidTarget},
 		"two resources":              {refreshForm(second.RefreshToken, "resource", registrytest.Photos, "resource", registrytest.Orders), oauth.InvalidTarget},

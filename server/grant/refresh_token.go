@@ -152,6 +152,9 @@ func refreshed(req *request, g *store.Grant) (*basis, error) {
 		grantID: g.ID, user: user, authTime: g.AuthTime, sessionID: g.SessionID, granted: granted, identity: granted.Identity, target: target,
 	}
 	if scope := req.form.Get("scope"); scope != "" {
+		if !oauth.WellFormedScope(scope) || len(oauth.SplitScope(scope)) == 0 {
+			return nil, oauth.Errorf(oauth.InvalidScope, "scope is not well-formed")
+		}
 		return b, b.narrow(oauth.SplitScope(scope), len(req.form["resource"]) > 0)
 	}
 	return b, nil
