@@ -9,6 +9,7 @@ func TestOAuthClientGrantTypeRules(t *testing.T) {
 	const (
 		renews       = "grant type refresh_token renews what another grant type gave; add authorization_code or urn:ietf:params:oauth:grant-type:device_code"
 		credentials  = "grant type client_credentials is for type: Confidential only; a Public client has no credentials"
+		offline      = "scope offline_access asks for a refresh token; add the grant type refresh_token, or leave the scope out"
 		needsURI     = "grant type authorization_code needs at least one entry in redirectURIs"
 		publicClient = "type: Public, authentication: null"
 	)
@@ -25,7 +26,8 @@ func TestOAuthClientGrantTypeRules(t *testing.T) {
 		{name: "a code without redirect URI", patch: `{redirectURIs: null, grantTypes: [authorization_code, client_credentials]}`, message: needsURI},
 		{name: "password", patch: `{grantTypes: [password]}`, message: "Unsupported value"},
 		{name: "a grant type twice", patch: `{grantTypes: [authorization_code, authorization_code]}`, message: "Duplicate value"},
-		{name: "every identity scope", patch: `{scopes: [openid, profile, email, address, phone, groups, offline_access]}`},
+		{name: "every identity scope", patch: `{grantTypes: [authorization_code, refresh_token], scopes: [openid, profile, email, address, phone, groups, offline_access]}`},
+		{name: "offline access that nothing renews", patch: `{scopes: [openid, offline_access]}`, message: offline},
 	})
 }
 
