@@ -81,8 +81,8 @@ func TestPairwiseSubjectsDifferBySector(t *testing.T) {
 		for range 2 {
 			_, id := parts(t, tokens["id_token"].(string))
 			_, access := parts(t, tokens["access_token"].(string))
-			if id["sub"] == nil || id["sub"] != access["sub"] || seen[id["sub"]] {
-				t.Errorf("sector %q: %v, %v", sector, id["sub"], access["sub"])
+			if id["sub"] == nil || id["sub"] != access["sub"] || seen[id["sub"]] || id["sid"] == nil || seen[id["sid"]] {
+				t.Errorf("sector %q: %v, %v, %v", sector, id["sub"], access["sub"], id["sid"])
 			}
 			if own, _ := access["oauth.latchkey.io"].(map[string]any); own["grant"] == nil || (own["user"] == nil) != (sector != "") {
 				t.Errorf("sector %q: the access token tells %v", sector, own)
@@ -91,9 +91,9 @@ func TestPairwiseSubjectsDifferBySector(t *testing.T) {
 			_, tokens = s.refresh(s.URL, tokens["refresh_token"])
 		}
 		_, id := parts(t, tokens["id_token"].(string))
-		seen[id["sub"]] = true
+		seen[id["sub"]], seen[id["sid"]] = true, true
 	}
-	if len(seen) != 3 {
-		t.Errorf("%d subjects", len(seen))
+	if len(seen) != 6 {
+		t.Errorf("%d subjects and sids", len(seen))
 	}
 }

@@ -13,6 +13,7 @@ import (
 	"github.com/latchkey-io/latchkey/server/registry"
 	"github.com/latchkey-io/latchkey/server/registry/registrytest"
 	"github.com/latchkey-io/latchkey/server/servertest"
+	"github.com/latchkey-io/latchkey/server/token"
 )
 
 // signedIn is a browser in which alice is signed in.
@@ -124,6 +125,29 @@ func TestCodeOfAClientThatWasCreatedAgain(t *testing.T) {
 	if n := s.Writes.Load(); n != 1 {
 		t.Errorf("%d writes", n)
 	}
+}
+
+// A user code that is given out again, after its request was deleted, is another request: the old device code is worth nothing.
+func TestDeviceCodeOfAnEarlierRequestWithTheSameUserCode(t *testing.T) {
+	s := newSite(t)
+	a := s.begun(registrytest.PrintShop)
+	name := s.Issuer("").Keys.UserCodeID(strings.ReplaceAll(a.text("user_code"), "-", ""))
+	d, err := s.Devices.Get(t.Context(), name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Devices.Delete(t.Context(), name); err != nil {
+		t.Fatal(err)
+	}
+	again := *d
+	again.ID = token.NewID()
+	if err := s.Devices.Create(t.Context(), &again); err != nil {
+		t.Fatal(err)
+	}
+	if p := s.decide(a.text("user_code"), "allow"); p.Text("result") == "" {
+		t.Fatalf("%d %s", p.Status, p.Body)
+	}
+	wantError(t, s.poll(s.URL, registrytest.PrintShop, a.text("device_code")), oauth.AccessDenied)
 }
 
 // After a sign-in too, a wrong code is told to be wrong, and nothing else.

@@ -109,7 +109,7 @@ func (i *issue) describeIdentity() {
 		Subject:   i.access.Subject,
 		ClientID:  i.req.client.ID,
 		Nonce:     i.nonce,
-		SessionID: i.sessionID,
+		SessionID: i.req.iss.SessionID(i.req.client, i.sessionID),
 		IssuedAt:  i.issuedAt,
 		ExpiresAt: i.issuedAt.Add(i.req.iss.Lifetimes.IDToken),
 		AuthTime:  i.authTime,

@@ -169,6 +169,16 @@ func (s *Set) PairwiseSubject(sector, subject string) string {
 	return base64.RawURLEncoding.EncodeToString(mac.Sum(nil))
 }
 
+// PairwiseSessionID is the `sid` that the clients of one sector know a session by: one and the same `sid` would tell clients of
+// several sectors that they know the same user.
+func (s *Set) PairwiseSessionID(sector, sessionID string) string {
+	mac := hmac.New(sha256.New, s.salt)
+	writeField(mac, "pairwise session")
+	writeField(mac, sector)
+	writeField(mac, sessionID)
+	return base64.RawURLEncoding.EncodeToString(mac.Sum(nil)[:16])
+}
+
 // RefreshSecret is what makes a refresh token of the grant and generation unguessable. It is computed again when the token is
 // presented, so that nothing secret is stored and a response that was lost can be given again.
 func (s *Set) RefreshSecret(grantID string, generation int64) []byte {

@@ -125,7 +125,7 @@ func (n *Notifier) attempt(ctx context.Context, notice Notice) error {
 	defer func() { <-n.deliveries }()
 	logout := token.Logout{
 		Issuer: notice.Issuer.URL, Subject: notice.Issuer.Subject(notice.Client, notice.User), ClientID: notice.Client.ID,
-		SessionID: notice.SessionID, ID: token.NewID(),
+		SessionID: notice.Issuer.SessionID(notice.Client, notice.SessionID), ID: token.NewID(),
 	}
 	signed, err := logout.Sign(notice.Issuer.Keys, notice.Client.IDTokenAlgorithm, n.Now())
 	if err != nil {

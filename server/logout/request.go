@@ -81,7 +81,7 @@ func (q *request) validate(iss *registry.Issuer) error {
 // meant says whether the hint is an ID token of this very session. Whoever has that is the client that the user signed in to, or
 // was given it by the client; from anybody else a request to sign out is somebody else's idea, and the user is asked.
 func (q *request) meant(iss *registry.Issuer, s *session.Session) bool {
-	return q.Hint != nil && q.client != nil && q.Hint.SessionID == s.ID && q.Hint.Subject == iss.Subject(q.client, s.User)
+	return q.Hint != nil && q.client != nil && q.Hint.SessionID == iss.SessionID(q.client, s.ID) && q.Hint.Subject == iss.Subject(q.client, s.User)
 }
 
 // destination is where the user goes when signed out: to the client, with the state and nothing else (section 3), or to the page

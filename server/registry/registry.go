@@ -299,6 +299,14 @@ func (i *Issuer) Subject(c *Client, u *User) string {
 	return i.Keys.PairwiseSubject(c.Sector, u.Subject)
 }
 
+// SessionID is the `sid` by which the client knows the session, in ID tokens and logout tokens.
+func (i *Issuer) SessionID(c *Client, sessionID string) string {
+	if c.Sector == "" || sessionID == "" {
+		return sessionID
+	}
+	return i.Keys.PairwiseSessionID(c.Sector, sessionID)
+}
+
 // RedirectURI is a registered redirect URI.
 type RedirectURI struct {
 	// URI as declared.
