@@ -192,7 +192,7 @@ func (p *process) callers() (*workload.Callers, error) {
 	if err != nil {
 		return nil, err
 	}
-	return workload.NewCallers(kube.AuthenticationV1().TokenReviews(), kube.AuthorizationV1().SubjectAccessReviews(), time.Now), nil
+	return workload.NewCallers(kube.AuthenticationV1().TokenReviews(), kube.AuthorizationV1().SubjectAccessReviews(), p.holder.Has, time.Now), nil
 }
 
 type getCertificate = func(*tls.ClientHelloInfo) (*tls.Certificate, error)

@@ -2,11 +2,15 @@ package controlplane
 
 import (
 	"context"
+	"crypto/x509"
+	"encoding/pem"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
 	"time"
 
+	"github.com/golang-jwt/jwt/v5"
 	authenticationv1 "k8s.io/api/authentication/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/kubernetes"
@@ -60,4 +64,28 @@ func (cp *ControlPlane) ServiceAccountKubeconfig(ctx context.Context, namespace,
 	}
 	user := api.AuthInfo{TokenFile: TokenFile(file)}
 	return expiry, writeKubeconfig(file, cp.apiServerCluster(), user, false)
+}
+
+// ResignServiceAccountToken signs the token anew, with the API server's own key, after its claims were changed: for tokens that no
+// TokenRequest gives, such as one that has expired.
+func (cp *ControlPlane) ResignServiceAccountToken(raw string, change func(claims map[string]any)) (string, error) {
+	claims := jwt.MapClaims{}
+	token, _, err := jwt.NewParser().ParseUnverified(raw, claims)
+	if err != nil {
+		return "", err
+	}
+	change(claims)
+	text, err := os.ReadFile(cp.credentials.serviceAccountPrivate)
+	if err != nil {
+		return "", err
+	}
+	block, _ := pem.Decode(text)
+	if block == nil {
+		return "", errors.New("the key of ServiceAccount tokens is no PEM")
+	}
+	key, err := x509.ParseECPrivateKey(block.Bytes)
+	if err != nil {
+		return "", err
+	}
+	return token.SignedString(key)
 }

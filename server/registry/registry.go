@@ -26,6 +26,16 @@ func (h *Holder) Load() *Snapshot { return h.current.Load() }
 // Store replaces the Snapshot.
 func (h *Holder) Store(s *Snapshot) { h.current.Store(s) }
 
+// Has says whether an issuer with exactly that issuer identifier is among those of now.
+func (h *Holder) Has(issuer string) bool {
+	s := h.Load()
+	if s == nil {
+		return false
+	}
+	_, ok := s.ByURL(issuer)
+	return ok
+}
+
 // Snapshot is one consistent world. It never changes.
 type Snapshot struct {
 	issuers []*Issuer
@@ -157,6 +167,8 @@ type Client struct {
 	Secrets []Secret
 	// Assertion is how it authenticates with assertions of its own (RFC 7523), nil when it doesn't.
 	Assertion *Assertion
+	// ServiceAccounts are the names of those in its own namespace whose tokens are its credential, empty for a client that has another.
+	ServiceAccounts []string
 	// IDTokenAlgorithm signs its ID tokens and logout tokens.
 	IDTokenAlgorithm keys.Algorithm
 	// IDTokenClaimsRequested: its ID tokens tell of the user only what the claims parameter asks of them (OpenID Connect Core

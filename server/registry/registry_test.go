@@ -141,6 +141,19 @@ func TestHolder(t *testing.T) {
 	}
 }
 
+func TestHolderHas(t *testing.T) {
+	var h Holder
+	if h.Has("https://a.example") {
+		t.Error("the zero Holder has an issuer")
+	}
+	h.Store(NewSnapshot([]*Issuer{{Config: &Config{URL: "https://a.example"}}}))
+	for issuer, want := range map[string]bool{"https://a.example": true, "https://a.example/": false, "https://b.example": false, "": false} {
+		if h.Has(issuer) != want {
+			t.Errorf("%q: %t", issuer, !want)
+		}
+	}
+}
+
 func TestScopePermittedTo(t *testing.T) {
 	for _, test := range []struct {
 		required, groups []string

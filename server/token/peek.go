@@ -4,6 +4,7 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"strings"
+	"time"
 )
 
 // PeekIssuer returns the `iss` that a JWT claims, without any cryptography: to choose who verifies it and to refuse foreign
@@ -14,6 +15,24 @@ func PeekIssuer(raw string) (string, bool) {
 		return "", false
 	}
 	return issuer, issuer != ""
+}
+
+// PeekSubject returns the `sub` that a JWT claims, likewise; empty for what is no JWT with one.
+func PeekSubject(raw string) string {
+	var subject string
+	if err := json.Unmarshal(peek(raw)["sub"], &subject); err != nil {
+		return ""
+	}
+	return subject
+}
+
+// PeekExpiry returns the `exp` that a JWT claims, likewise. False for what is no JWT with an `exp` in whole seconds.
+func PeekExpiry(raw string) (time.Time, bool) {
+	var seconds int64
+	if err := json.Unmarshal(peek(raw)["exp"], &seconds); err != nil {
+		return time.Time{}, false
+	}
+	return time.Unix(seconds, 0), true
 }
 
 // PeekAudience returns the `aud` that a JWT claims, likewise: to find out who may ask about it before it is verified. It is empty for

@@ -40,6 +40,42 @@ func TestPeekAudience(t *testing.T) {
 	}
 }
 
+func TestPeekSubject(t *testing.T) {
+	f := newFixture(t)
+	payload := func(claims string) string {
+		return "e30." + base64.RawURLEncoding.EncodeToString([]byte(claims)) + ".c2ln"
+	}
+	for name, test := range map[string]struct{ raw, want string }{
+		"a token of ours": {f.sign(t, f.access()), f.access().Subject},
+		"one":             {payload(`{"sub":"a:b"}`), "a:b"},
+		"another case":    {payload(`{"SUB":"a"}`), ""},
+		"none":            {payload(`{}`), ""},
+		"a list":          {payload(`{"sub":["a"]}`), ""},
+		"too long":        {payload(`{"sub":"` + strings.Repeat("a", maxLength) + `"}`), ""},
+		"no JWT":          {"opaque", ""},
+		"no JSON":         {payload("{"), ""},
+	} {
+		if got := PeekSubject(test.raw); got != test.want {
+			t.Errorf("%s: %q, want %q", name, got, test.want)
+		}
+	}
+}
+
+func TestPeekExpiry(t *testing.T) {
+	f := newFixture(t)
+	payload := func(claims string) string {
+		return "e30." + base64.RawURLEncoding.EncodeToString([]byte(claims)) + ".c2ln"
+	}
+	if got, ok := PeekExpiry(f.sign(t, f.access())); !ok || !got.Equal(f.access().ExpiresAt.Truncate(time.Second)) {
+		t.Errorf("a token of ours: %v, %t", got, ok)
+	}
+	for _, raw := range []string{payload(`{"exp":"1"}`), payload(`{"EXP":1}`), payload(`{"exp":1e300}`), payload(`{}`), payload("{"), "opaque", ""} {
+		if got, ok := PeekExpiry(raw); ok {
+			t.Errorf("%s: %v", raw, got)
+		}
+	}
+}
+
 func TestPresented(t *testing.T) {
 	f := newFixture(t)
 	good := f.sign(t, f.access())

@@ -1,5 +1,6 @@
-// Package workload proves which ServiceAccount is calling, and finds out for which ResourceServers it may have tokens reviewed or
-// introspected, by asking kube-apiserver: a TokenReview and a SubjectAccessReview. Answers are kept for seconds.
+// Package workload proves which ServiceAccount is calling, which may be what a client is known by, and finds out for which
+// ResourceServers it may have tokens reviewed or introspected, by asking kube-apiserver: a TokenReview and a SubjectAccessReview.
+// Answers are kept for seconds.
 package workload
 
 import (
@@ -68,16 +69,18 @@ type digest [sha256.Size]byte
 type Callers struct {
 	reviews     authenticationclient.TokenReviewInterface
 	access      authorizationclient.SubjectAccessReviewInterface
+	ours        func(issuer string) bool
+	now         func() time.Time
 	identities  *cache.LRUExpireCache
 	permissions *cache.LRUExpireCache
 	slots       chan struct{}
 }
 
 // NewCallers makes Callers that ask with the two clients. Their rest.Config should not have client-go's default limit of 5
-// requests a second.
-func NewCallers(reviews authenticationclient.TokenReviewInterface, access authorizationclient.SubjectAccessReviewInterface, now func() time.Time) *Callers {
+// requests a second. ours says whether an issuer is one of this server's: kube-apiserver would ask us about its tokens.
+func NewCallers(reviews authenticationclient.TokenReviewInterface, access authorizationclient.SubjectAccessReviewInterface, ours func(issuer string) bool, now func() time.Time) *Callers {
 	return &Callers{
-		reviews: reviews, access: access,
+		reviews: reviews, access: access, ours: ours, now: now,
 		identities:  cache.NewLRUExpireCacheWithClock(cacheSize, clock(now)),
 		permissions: cache.NewLRUExpireCacheWithClock(cacheSize, clock(now)),
 		slots:       make(chan struct{}, maxCalls),
@@ -102,7 +105,10 @@ func (c *Callers) Authenticate(ctx context.Context, audiences []string, raw stri
 		return nil, ErrUnproven
 	}
 	issuer, ok := token.PeekIssuer(raw)
-	if !ok || slices.Contains(audiences, issuer) { // no JWT, or one about which kube-apiserver would ask us
+	if !ok || c.ours(issuer) || slices.Contains(audiences, issuer) { // no JWT, or one about which kube-apiserver would ask us
+		return nil, ErrUnproven
+	}
+	if expiry, ok := token.PeekExpiry(raw); ok && !c.now().Before(expiry) { // kube-apiserver would take it for a minute more
 		return nil, ErrUnproven
 	}
 	key := digestOf(raw, audiences)
@@ -115,6 +121,20 @@ func (c *Callers) Authenticate(ctx context.Context, audiences []string, raw stri
 		return nil, ErrUnproven
 	}
 	return &Caller{user: id.user, key: key}, nil
+}
+
+// ServiceAccount says whose a token is, by namespace and name, if it is a ServiceAccount's for exactly this audience, which is an
+// issuer of ours. Both are empty for a definite no; an error means that the answer is not known.
+func (c *Callers) ServiceAccount(ctx context.Context, audience, raw string) (namespace, name string, err error) {
+	caller, err := c.Authenticate(ctx, []string{audience}, raw)
+	switch {
+	case errors.Is(err, ErrUnproven):
+		return "", "", nil
+	case err != nil:
+		return "", "", err
+	}
+	namespace, name, _ = strings.Cut(strings.TrimPrefix(caller.Username(), serviceAccountPrefix), ":")
+	return namespace, name, nil
 }
 
 // digestOf writes each string with its length before it, so that no two lists give the same bytes.

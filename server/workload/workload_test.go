@@ -216,6 +216,9 @@ func TestAnAPIServerThatIsAwayIsNotANo(t *testing.T) {
 	if _, err := c.Authenticate(t.Context(), []string{issuer}, unknown); err == nil || errors.Is(err, workload.ErrUnproven) {
 		t.Errorf("an unknown caller: %v", err)
 	}
+	if namespace, name, err := c.ServiceAccount(t.Context(), issuer, unknown); err == nil {
+		t.Errorf("an unknown token is answered with %q %q", namespace, name)
+	}
 	if _, err := c.MayReview(t.Context(), caller, photos()); err == nil {
 		t.Error("what a caller may do was answered by nobody")
 	}

@@ -6,13 +6,16 @@ import (
 	"context"
 	"net/http"
 	"path/filepath"
+	"slices"
 	"sync"
 	"testing"
 	"time"
 
+	authenticationv1 "k8s.io/api/authentication/v1"
 	authorizationv1 "k8s.io/api/authorization/v1"
 	corev1 "k8s.io/api/core/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/wait"
 	clientgo "k8s.io/client-go/kubernetes"
@@ -96,8 +99,14 @@ func (w *Wire) Requests(resource string) int {
 	return w.count[resource]
 }
 
-// Callers asks kube-apiserver as the server's ServiceAccount; its requests are counted.
-func (c *Cluster) Callers(tb testing.TB, now func() time.Time) (*workload.Callers, *Wire) {
+// Callers asks kube-apiserver as the server's ServiceAccount; its requests are counted. ours are the issuers of the server.
+func (c *Cluster) Callers(tb testing.TB, now func() time.Time, ours ...string) (*workload.Callers, *Wire) {
+	tb.Helper()
+	return c.CallersOf(tb, func(issuer string) bool { return slices.Contains(ours, issuer) }, now)
+}
+
+// CallersOf is Callers for a server whose issuers come and go.
+func (c *Cluster) CallersOf(tb testing.TB, ours func(issuer string) bool, now func() time.Time) (*workload.Callers, *Wire) {
 	tb.Helper()
 	file := filepath.Join(tb.TempDir(), "kubeconfig")
 	if _, err := c.ServiceAccountKubeconfig(tb.Context(), OperatorNamespace, ServerAccount, file, time.Hour); err != nil {
@@ -117,7 +126,7 @@ func (c *Cluster) Callers(tb testing.TB, now func() time.Time) (*workload.Caller
 	if err != nil {
 		tb.Fatal(err)
 	}
-	return workload.NewCallers(client.AuthenticationV1().TokenReviews(), client.AuthorizationV1().SubjectAccessReviews(), now), w
+	return workload.NewCallers(client.AuthenticationV1().TokenReviews(), client.AuthorizationV1().SubjectAccessReviews(), ours, now), w
 }
 
 // Account makes a ServiceAccount and returns its name.
@@ -139,14 +148,73 @@ func (c *Cluster) Remove(tb testing.TB, account string) {
 	}
 }
 
-// Token is a token of a ServiceAccount for the audiences; none: kube-apiserver's own.
-func (c *Cluster) Token(tb testing.TB, account string, audiences ...string) string {
+// NamedAccount makes the ServiceAccount of that name, in a namespace that is made when it is not there.
+func (c *Cluster) NamedAccount(tb testing.TB, namespace, name string) {
 	tb.Helper()
-	raw, _, err := c.ServiceAccountToken(tb.Context(), Namespace, account, audiences, 10*time.Minute)
+	_, err := c.admin.CoreV1().Namespaces().Create(tb.Context(), &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: namespace}}, metav1.CreateOptions{})
+	if err != nil && !apierrors.IsAlreadyExists(err) {
+		tb.Fatal(err)
+	}
+	account := &corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Name: name}}
+	if _, err := c.admin.CoreV1().ServiceAccounts(namespace).Create(tb.Context(), account, metav1.CreateOptions{}); err != nil && !apierrors.IsAlreadyExists(err) {
+		tb.Fatal(err)
+	}
+}
+
+// TokenIn is Token for a ServiceAccount of another namespace.
+func (c *Cluster) TokenIn(tb testing.TB, namespace, account string, audiences ...string) string {
+	tb.Helper()
+	raw, _, err := c.ServiceAccountToken(tb.Context(), namespace, account, audiences, 10*time.Minute)
 	if err != nil {
 		tb.Fatal(err)
 	}
 	return raw
+}
+
+// PodToken is the token that kubelet projects into a pod of the ServiceAccount. It is that of a pod of its own, which remove deletes.
+func (c *Cluster) PodToken(tb testing.TB, account, audience string) (raw string, remove func()) {
+	tb.Helper()
+	no := false
+	pod, err := c.admin.CoreV1().Pods(Namespace).Create(tb.Context(), &corev1.Pod{
+		ObjectMeta: metav1.ObjectMeta{GenerateName: account + "-"},
+		Spec: corev1.PodSpec{
+			ServiceAccountName: account, AutomountServiceAccountToken: &no,
+			Containers: []corev1.Container{{Name: "app", Image: "registry.example/app"}},
+		},
+	}, metav1.CreateOptions{})
+	if err != nil {
+		tb.Fatal(err)
+	}
+	request := &authenticationv1.TokenRequest{Spec: authenticationv1.TokenRequestSpec{
+		Audiences:      []string{audience},
+		BoundObjectRef: &authenticationv1.BoundObjectReference{APIVersion: "v1", Kind: "Pod", Name: pod.Name, UID: pod.UID},
+	}}
+	answer, err := c.admin.CoreV1().ServiceAccounts(Namespace).CreateToken(tb.Context(), account, request, metav1.CreateOptions{})
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return answer.Status.Token, func() {
+		tb.Helper()
+		if err := c.admin.CoreV1().Pods(Namespace).Delete(tb.Context(), pod.Name, metav1.DeleteOptions{}); err != nil {
+			tb.Fatal(err)
+		}
+	}
+}
+
+// Resign is the token with other claims, signed by kube-apiserver's key.
+func (c *Cluster) Resign(tb testing.TB, raw string, change func(claims map[string]any)) string {
+	tb.Helper()
+	again, err := c.ResignServiceAccountToken(raw, change)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return again
+}
+
+// Token is a token of a ServiceAccount for the audiences; none: kube-apiserver's own.
+func (c *Cluster) Token(tb testing.TB, account string, audiences ...string) string {
+	tb.Helper()
+	return c.TokenIn(tb, Namespace, account, audiences...)
 }
 
 func rules(verb string, names []string) []rbacv1.PolicyRule {
