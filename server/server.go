@@ -37,7 +37,7 @@ type Config struct {
 	Grants store.Grants
 	// Devices is where the requests of devices are kept.
 	Devices store.Devices
-	// Callers proves the ServiceAccounts that introspect tokens. When nil, only clients do.
+	// Callers proves the ServiceAccounts that introspect tokens, or are clients. When nil, none does or is.
 	Callers *workload.Callers
 	// TrustedProxies are the networks whose X-Forwarded-For is believed; none by default.
 	TrustedProxies []netip.Prefix
@@ -132,7 +132,7 @@ func routes(c Config, pages *ui.Pages) map[string]route {
 		getPost  = []string{http.MethodGet, http.MethodPost}
 		verifier = &token.Verifier{Grants: c.Grants, Now: c.Now}
 		source   = sourceOf(c.TrustedProxies)
-		clients  = clientauth.New(clientauth.Config{Outbound: c.Outbound})
+		clients  = clientauth.New(clientsConfig(c))
 
 		authorization = authorize.New(authorize.Config{Pages: pages, Grants: c.Grants, Now: c.Now, Logger: c.Logger})
 		signIn        = login.New(login.Config{Pages: pages, Now: c.Now, Logger: c.Logger, Source: source})
@@ -163,6 +163,14 @@ func routes(c Config, pages *ui.Pages) map[string]route {
 		ui.AssetsPath: {name: "assets", kind: public, methods: get, serve: pages.Assets().Serve, shared: true},
 	}
 	return table
+}
+
+func clientsConfig(c Config) clientauth.Config {
+	config := clientauth.Config{Outbound: c.Outbound}
+	if c.Callers != nil { // an interface that holds a nil pointer is not nil
+		config.ServiceAccounts = c.Callers
+	}
+	return config
 }
 
 // maxBody bounds the body of a request, in bytes.

@@ -14,11 +14,14 @@ import (
 	"github.com/latchkey-io/latchkey/server/token"
 )
 
-// readAssertion reads private_key_jwt (RFC 7523 section 2.2). The assertion names the client; client_id may be left out, and
-// must name the same one if it is not (RFC 7521 section 4.2).
+// readAssertion reads private_key_jwt (RFC 7523 section 2.2), or the token of a ServiceAccount in the same form. The assertion of
+// private_key_jwt names the client; client_id may be left out, and must name the same one if it is not (RFC 7521 section 4.2).
 func readAssertion(form url.Values) (credentials, error) {
 	if form.Get("client_assertion_type") != oauth.AssertionTypeJWTBearer {
 		return credentials{}, oauth.Errorf(oauth.InvalidClient, "client_assertion_type must be %s", oauth.AssertionTypeJWTBearer)
+	}
+	if isAccountToken(form.Get("client_assertion")) {
+		return readAccount(form)
 	}
 	a, err := token.ParseAssertion(form.Get("client_assertion"))
 	if err != nil {

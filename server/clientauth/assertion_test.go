@@ -42,6 +42,13 @@ func (a *asserting) declare(assertion *registry.Assertion) {
 	a.iss = registrytest.WithClient(a.iss, c)
 }
 
+// declareAccounts makes the print shop a client that is known by its ServiceAccounts.
+func (a *asserting) declareAccounts(names ...string) {
+	c := registrytest.Client(a.t, a.iss, id)
+	c.Assertion, c.Secrets, c.ServiceAccounts = nil, nil, names
+	a.iss = registrytest.WithClient(a.iss, c)
+}
+
 func public(t testing.TB, set *keys.Set) *keys.PublicSet {
 	t.Helper()
 	p, err := keys.ParsePublicSet(set.JWKS())

@@ -3,6 +3,7 @@
 package clientauth
 
 import (
+	"context"
 	"net/http"
 	"net/url"
 	"time"
@@ -16,18 +17,28 @@ import (
 type Config struct {
 	// Outbound fetches the keys of clients that keep them at a URL; none can be fetched when nil.
 	Outbound *http.Client
+	// ServiceAccounts proves the clients that are ServiceAccounts; none is when nil.
+	ServiceAccounts ServiceAccounts
+}
+
+// ServiceAccounts knows the ServiceAccounts of the cluster.
+type ServiceAccounts interface {
+	// ServiceAccount says whose a token is, by namespace and name, if it is a ServiceAccount's and good for the audience. Both are
+	// empty for a definite no; an error means that the answer is not known.
+	ServiceAccount(ctx context.Context, audience, raw string) (namespace, name string, err error)
 }
 
 // Authenticator authenticates clients. All endpoints of a server share one, for it remembers which assertions it has seen, and
 // keys that it fetched.
 type Authenticator struct {
-	keySets *keySets
-	seen    *assertionIDs
+	keySets  *keySets
+	seen     *assertionIDs
+	accounts ServiceAccounts
 }
 
 // New makes an Authenticator.
 func New(c Config) *Authenticator {
-	return &Authenticator{keySets: newKeySets(c.Outbound), seen: newAssertionIDs(maxSeen, maxSeenOfClient)}
+	return &Authenticator{keySets: newKeySets(c.Outbound), seen: newAssertionIDs(maxSeen, maxSeenOfClient), accounts: c.ServiceAccounts}
 }
 
 // Caller is a client that has proven itself.
@@ -35,6 +46,8 @@ type Caller struct {
 	Client *registry.Client
 	// Method is how: one of the oauth.AuthMethod constants.
 	Method string
+	// ServiceAccount is which one the client is at the moment, by name in its namespace; empty for every other method.
+	ServiceAccount string
 }
 
 // credentials are what a request shows of its client, by one method.
@@ -44,6 +57,8 @@ type credentials struct {
 	secret   string
 	// assertion is what is shown with private_key_jwt; clientID is its word then.
 	assertion *token.Assertion
+	// account is the token that a ServiceAccount shows.
+	account string
 }
 
 // Authenticate returns the client that the request comes from. form is the request's body. An error is an *oauth.Error:
@@ -68,9 +83,11 @@ func (a *Authenticator) Authenticate(r *http.Request, form url.Values, iss *regi
 		if err := a.verifyAssertion(r, iss, client, creds.assertion, now); err != nil {
 			return Caller{}, err
 		}
+	case oauth.AuthMethodServiceAccount:
+		return a.authenticateAccount(r.Context(), iss, client, creds.account)
 	default:
 		// The secret is compared first, so that a client without one takes as long.
-		if !secretMatches(iss, client, creds.secret, now) || client.Public || client.Assertion != nil {
+		if !secretMatches(iss, client, creds.secret, now) || client.Public || client.Assertion != nil || len(client.ServiceAccounts) > 0 {
 			return Caller{}, errFailed()
 		}
 	}

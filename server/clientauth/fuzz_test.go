@@ -68,13 +68,20 @@ func FuzzClientAssertion(f *testing.F) {
 		}))
 	}
 	f.Add(assertiontest.Unsigned(f, map[string]any{"alg": "none"}, a.claims()))
+	f.Add(a.sign(nil, func(c map[string]any) {
+		c["iss"], c["sub"] = "https://kubernetes.example", "system:serviceaccount:demo:print-shop"
+	}))
 	f.Add("..")
 	f.Add("e30.e30.")
 	f.Fuzz(func(t *testing.T, assertion string) {
 		a.auth = New(Config{})
 		caller, err := a.present("/token", assertion)
 		if err != nil {
-			if e := oauth.AsError(err); caller.Client != nil || e.Code != oauth.InvalidClient || e.Description != errFailed().Description {
+			want := errFailed().Description
+			if isAccountToken(assertion) {
+				want = errUnnamed().Description
+			}
+			if e := oauth.AsError(err); caller.Client != nil || e.Code != oauth.InvalidClient || e.Description != want {
 				t.Fatalf("%v, %v", caller, err)
 			}
 			return

@@ -73,6 +73,9 @@ func (h *Handler) answer(r *http.Request, req *request) (*response, error) {
 	}
 	req.client = caller.Client
 	req.audit = append(req.audit, slog.String("client_auth", caller.Method))
+	if caller.ServiceAccount != "" {
+		req.audit = append(req.audit, slog.String("service_account", caller.ServiceAccount))
+	}
 	redeem, err := h.grantType(req.form.Get("grant_type"), req.client)
 	if err != nil {
 		return nil, err

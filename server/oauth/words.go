@@ -37,7 +37,10 @@ const (
 	AuthMethodSecretBasic   = "client_secret_basic"
 	AuthMethodSecretPost    = "client_secret_post"
 	AuthMethodPrivateKeyJWT = "private_key_jwt"
-	AssertionTypeJWTBearer  = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
+	// AuthMethodServiceAccount is a ServiceAccount's token as assertion (RFC 7523). No registry has a name for it: this one stands in
+	// the audit and never in metadata.
+	AuthMethodServiceAccount = "service_account"
+	AssertionTypeJWTBearer   = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 )
 
 // Token types, and the one code challenge method (RFC 6749, RFC 7636).
