@@ -2,9 +2,11 @@ package controllers_test
 
 import (
 	"slices"
+	"strings"
 	"testing"
 
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/latchkey-io/latchkey/api/v1alpha1"
@@ -23,6 +25,22 @@ func TestClientThatSignsAssertionsNeedsNoSecret(t *testing.T) {
 	becomes(t, c, v1alpha1.ConditionSecretReady, metav1.ConditionTrue, v1alpha1.ReasonSecretNotNeeded)
 	becomesReady(t, c)
 	if len(c.Status.Secrets) != 0 || len(c.Status.Relaxations) != 0 {
+		t.Errorf("status: %+v", c.Status)
+	}
+	eventually(t, "the Secret is gone", running.gone(t, secret))
+}
+
+func TestClientThatIsAServiceAccountNeedsNoSecret(t *testing.T) {
+	c := storefront(t)
+	running.create(t, c)
+	becomesReady(t, c)
+	secret := &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: c.Namespace, Name: "storefront-oauth"}}
+	change(t, running, c, func(c *v1alpha1.OAuthClient) {
+		c.Spec.Authentication = &v1alpha1.ClientAuthentication{ServiceAccount: &v1alpha1.ServiceAccountAuthentication{Names: []v1alpha1.ServiceAccountName{"storefront"}}}
+	})
+	becomes(t, c, v1alpha1.ConditionSecretReady, metav1.ConditionTrue, v1alpha1.ReasonSecretNotNeeded)
+	becomesReady(t, c)
+	if said := meta.FindStatusCondition(c.Status.Conditions, v1alpha1.ConditionSecretReady); !strings.Contains(said.Message, "ServiceAccounts [storefront]") || len(c.Status.Secrets) != 0 {
 		t.Errorf("status: %+v", c.Status)
 	}
 	eventually(t, "the Secret is gone", running.gone(t, secret))

@@ -1,7 +1,7 @@
 package v1alpha1
 
 // ClientAuthentication is exactly one way of authenticating a client.
-// +kubebuilder:validation:XValidation:rule="has(self.clientSecret) != has(self.privateKeyJWT)",message="authentication needs exactly one method: clientSecret or privateKeyJWT"
+// +kubebuilder:validation:XValidation:rule="[has(self.clientSecret), has(self.privateKeyJWT), has(self.serviceAccount)].filter(used, used).size() == 1",message="authentication needs exactly one method: clientSecret, privateKeyJWT or serviceAccount"
 type ClientAuthentication struct {
 	// clientSecret: a shared secret (RFC 6749 section 2.3.1), kept in a Secret of the client's own namespace.
 	// +optional
@@ -9,7 +9,29 @@ type ClientAuthentication struct {
 	// privateKeyJWT: assertions that the client signs with a key of its own (RFC 7523, OpenID Connect Core section 9).
 	// +optional
 	PrivateKeyJWT *PrivateKeyJWT `json:"privateKeyJWT,omitempty"`
+	// serviceAccount: no credential of the client's own. Its pods present the tokens that Kubernetes gives them, projected with the
+	// issuer as audience, in the form of RFC 7523 and with client_id beside them.
+	// +optional
+	ServiceAccount *ServiceAccountAuthentication `json:"serviceAccount,omitempty"`
 }
+
+// ServiceAccountAuthentication says which ServiceAccounts are the client.
+type ServiceAccountAuthentication struct {
+	// names of ServiceAccounts in the client's own namespace, any of which is the client. Whoever may create pods, or ask for tokens
+	// of these ServiceAccounts, in the namespace can be the client.
+	// +required
+	// +listType=set
+	// +kubebuilder:validation:MinItems=1
+	// +kubebuilder:validation:MaxItems=16
+	Names []ServiceAccountName `json:"names"`
+}
+
+// ServiceAccountName is the name of a ServiceAccount.
+// +kubebuilder:validation:MinLength=1
+// +kubebuilder:validation:MaxLength=253
+// +kubebuilder:validation:XValidation:rule="self.matches('^[a-z0-9]([a-z0-9-]*[a-z0-9])?([.][a-z0-9]([a-z0-9-]*[a-z0-9])?)*$')",message="the name of a ServiceAccount has lower-case letters, digits, dashes and dots, and begins and ends with a letter or digit"
+// +kubebuilder:validation:XValidation:rule="self != 'default'",message="ServiceAccount default can't be a client: every pod of the namespace that names no other one runs as it; make a ServiceAccount for the client"
+type ServiceAccountName string
 
 // AssertionAudience says what a client's assertions may be addressed to.
 // +kubebuilder:validation:Enum=Issuer;IssuerOrTokenEndpoint

@@ -43,7 +43,7 @@ const (
 
 	// ReasonSecretReady: the Secret holds a usable client secret.
 	ReasonSecretReady = "SecretReady"
-	// ReasonSecretNotNeeded: the client has no client secret: it is Public, or signs assertions.
+	// ReasonSecretNotNeeded: the client has no client secret: it is Public, signs assertions, or is known by its ServiceAccount.
 	ReasonSecretNotNeeded = "SecretNotNeeded"
 	// ReasonSecretNotFound: an Existing Secret is waited for.
 	ReasonSecretNotFound = "SecretNotFound"

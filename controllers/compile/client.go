@@ -53,7 +53,7 @@ func clientOf(c *v1alpha1.OAuthClient, config *registry.Config) (*registry.Clien
 			out.PostLogoutRedirectURIs = append(out.PostLogoutRedirectURIs, registry.ParseRedirectURI(string(uri), exactly))
 		}
 	}
-	for _, fill := range []func(*v1alpha1.OAuthClient, *registry.Config, *registry.Client) *Problem{algorithms, credentials, sector} {
+	for _, fill := range []func(*v1alpha1.OAuthClient, *registry.Config, *registry.Client) *Problem{algorithms, credentials, serviceAccounts, sector} {
 		if p := fill(c, config, out); p != nil {
 			return nil, p
 		}
@@ -106,6 +106,23 @@ func credentials(c *v1alpha1.OAuthClient, _ *registry.Config, out *registry.Clie
 		return invalid("spec.authentication.privateKeyJWT.jwks can't be used: %s; write the client's public keys there as a JWK Set in JSON: {\"keys\": [...]}", strings.TrimPrefix(err.Error(), "keys: "))
 	}
 	out.Assertion.Keys = set
+	return nil
+}
+
+// defaultServiceAccount is whom a pod runs as that names no ServiceAccount: nobody in particular.
+const defaultServiceAccount = "default"
+
+// serviceAccounts sets whose tokens are the client's credential, which is the only one then. CEL refuses such a spec at once where it
+// can't be.
+func serviceAccounts(c *v1alpha1.OAuthClient, _ *registry.Config, out *registry.Client) *Problem {
+	a := c.Spec.Authentication
+	if a == nil || a.ServiceAccount == nil || a.ClientSecret != nil || a.PrivateKeyJWT != nil || out.Public {
+		return nil
+	}
+	if slices.Contains(a.ServiceAccount.Names, defaultServiceAccount) {
+		return invalid("spec.authentication.serviceAccount.names has %s, as which every pod of the namespace runs that names no other one; make a ServiceAccount for the client", defaultServiceAccount)
+	}
+	out.ServiceAccounts = texts(a.ServiceAccount.Names)
 	return nil
 }
 

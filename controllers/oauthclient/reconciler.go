@@ -4,6 +4,7 @@ package oauthclient
 
 import (
 	"context"
+	"fmt"
 	"time"
 
 	"k8s.io/client-go/tools/events"
@@ -62,7 +63,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Resu
 func desiredStatus(c *v1alpha1.OAuthClient, server string, cred credential, problems []compile.Problem, now time.Time) v1alpha1.OAuthClientStatus {
 	secretReady := status.Positive{Type: v1alpha1.ConditionSecretReady, Reason: v1alpha1.ReasonSecretReady}
 	if clientSecret(c) == nil {
-		secretReady.Reason, secretReady.Message = v1alpha1.ReasonSecretNotNeeded, "the client has no client secret"
+		secretReady.Reason, secretReady.Message = v1alpha1.ReasonSecretNotNeeded, withoutSecret(c)
 	}
 	positive := []status.Positive{
 		{Type: v1alpha1.ConditionAccepted, Reason: v1alpha1.ReasonAccepted},
@@ -83,6 +84,14 @@ func desiredStatus(c *v1alpha1.OAuthClient, server string, cred credential, prob
 		Relaxations:             compile.Relaxations(c),
 		Conditions:              status.Conditions(c.Status.Conditions, c.Generation, now, positive, problems),
 	}
+}
+
+// withoutSecret says how a client proves who it is that has no client secret.
+func withoutSecret(c *v1alpha1.OAuthClient) string {
+	if a := c.Spec.Authentication; a != nil && a.ServiceAccount != nil {
+		return fmt.Sprintf("the client has no client secret: its credential is a token, with the issuer as audience, of one of the ServiceAccounts %v in this namespace", a.ServiceAccount.Names)
+	}
+	return "the client has no client secret"
 }
 
 // clientSecret is what the spec says of a client secret; nil for a client without one.

@@ -1,6 +1,7 @@
 package crd
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 )
@@ -86,7 +87,7 @@ func TestOAuthClientTokenRules(t *testing.T) {
 
 func TestOAuthClientAuthenticationRules(t *testing.T) {
 	const (
-		method  = "authentication needs exactly one method: clientSecret or privateKeyJWT"
+		method  = "authentication needs exactly one method: clientSecret, privateKeyJWT or serviceAccount"
 		keys    = "privateKeyJWT needs exactly one of jwks and jwksURI"
 		https   = "jwksURI must be an https URL, such as https://shop.example/jwks.json"
 		forbid  = "jwksURI must have no fragment, user information, backslash, space or non-ASCII character"
@@ -115,6 +116,47 @@ func TestOAuthClientAuthenticationRules(t *testing.T) {
 		{name: "a fragment", patch: jwt(`{jwksURI: "https://shop.example/jwks.json#a"}`), message: forbid},
 		{name: "a user", patch: jwt(`{jwksURI: "https://me@shop.example/jwks.json"}`), message: forbid},
 		{name: "a backslash", patch: jwt(`{jwksURI: 'https://shop.example\@evil.example'}`), message: "jwksURI must"},
+	})
+}
+
+func TestOAuthClientServiceAccountRules(t *testing.T) {
+	const (
+		method  = "authentication needs exactly one method: clientSecret, privateKeyJWT or serviceAccount"
+		name    = "the name of a ServiceAccount has lower-case letters, digits, dashes and dots, and begins and ends with a letter or digit"
+		nobody  = "ServiceAccount default can't be a client: every pod of the namespace that names no other one runs as it; make a ServiceAccount for the client"
+		without = "a Public client has no authentication; remove it, or set type: Confidential"
+	)
+	account := func(fields string) string {
+		return `{authentication: {clientSecret: null, serviceAccount: ` + fields + `}}`
+	}
+	many := func(n int) string {
+		var names []string
+		for i := range n {
+			names = append(names, fmt.Sprintf("storefront-%d", i))
+		}
+		return account(`{names: [` + strings.Join(names, ", ") + `]}`)
+	}
+	oauthClient().check(t, []rule{
+		{name: "one", patch: account(`{names: [storefront]}`)},
+		{name: "two", patch: account(`{names: [storefront, storefront.canary-2]}`)},
+		{name: "as many as there may be", patch: many(16)},
+		{name: "more", patch: many(17), message: "must have at most 16 items"},
+		{name: "none", patch: account(`{names: []}`), message: "should have at least 1 items"},
+		{name: "no names", patch: account(`{}`), message: "names: Required value"},
+		{name: "one twice", patch: account(`{names: [a, a]}`), message: "Duplicate value"},
+		{name: "default", patch: account(`{names: [default]}`), message: nobody},
+		{name: "default among others", patch: account(`{names: [storefront, default]}`), message: nobody},
+		{name: "another namespace's", patch: account(`{names: ["shop/storefront"]}`), message: name},
+		{name: "a full username", patch: account(`{names: ["system:serviceaccount:shop:storefront"]}`), message: name},
+		{name: "all", patch: account(`{names: ["*"]}`), message: name},
+		{name: "a capital", patch: account(`{names: [Storefront]}`), message: name},
+		{name: "empty", patch: account(`{names: [""]}`), message: "should be at least 1 chars long"},
+		{name: "endless", patch: account(`{names: [` + strings.Repeat("a", 254) + `]}`), message: "may not be more than 253"},
+		{name: "a namespace", patch: account(`{names: [storefront], namespace: other}`), message: "unknown field"},
+		{name: "beside a client secret", patch: `{authentication: {serviceAccount: {names: [storefront]}}}`, message: method},
+		{name: "beside keys", patch: `{authentication: {clientSecret: null, serviceAccount: {names: [storefront]}, privateKeyJWT: {jwks: '{"keys":[]}'}}}`, message: method},
+		{name: "beside both", patch: `{authentication: {serviceAccount: {names: [storefront]}, privateKeyJWT: {jwks: '{"keys":[]}'}}}`, message: method},
+		{name: "of a public client", patch: `{type: Public, authentication: {clientSecret: null, serviceAccount: {names: [storefront]}}}`, message: without},
 	})
 }
 
