@@ -186,7 +186,9 @@ func TestYAMLInTheREADME(t *testing.T) {
 	if len(blocks) == 0 {
 		t.Fatal("no YAML")
 	}
-	apply(t, "{apiVersion: v1, kind: Namespace, metadata: {name: shop}}")
+	for _, namespace := range []string{"shop", "demo"} {
+		apply(t, "{apiVersion: v1, kind: Namespace, metadata: {name: "+namespace+"}}")
+	}
 	for _, block := range blocks {
 		manifest, _, _ := strings.Cut(block, "```")
 		if !strings.Contains(manifest, ours) {
