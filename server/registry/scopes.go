@@ -45,7 +45,7 @@ func Resolve(c *Client, scopes, resources []string) (*Ask, *oauth.Error) {
 		switch {
 		case !isIdentity(s):
 			rest = append(rest, s)
-		case s == oauth.ScopeOfflineAccess && !(slices.Contains(c.GrantTypes, oauth.GrantRefreshToken) && slices.Contains(c.Scopes, s)):
+		case s == oauth.ScopeOfflineAccess && !refreshable(c):
 		case slices.Contains(c.Scopes, s):
 			ask.Identity = append(ask.Identity, s)
 		default:
@@ -113,6 +113,12 @@ func everything(c *Client, resources []string) (*Ask, *oauth.Error) {
 		}
 	}
 	return ask, nil
+}
+
+// refreshable says whether the client may ask for offline_access. Who may not is not refused: libraries ask for it wherever the
+// metadata has it.
+func refreshable(c *Client) bool {
+	return slices.Contains(c.GrantTypes, oauth.GrantRefreshToken) && slices.Contains(c.Scopes, oauth.ScopeOfflineAccess)
 }
 
 func isIdentity(scope string) bool {
