@@ -45,6 +45,9 @@ func (a Algorithm) Canonical() Algorithm {
 	return a
 }
 
+// expiringPurpose begins what the digest of an expiring secret is made of. No client's UID reads like it.
+const expiringPurpose = "expiring client secret"
+
 // ErrNoSigner is returned when no key of the algorithm is active.
 var ErrNoSigner = errors.New("keys: no active signing key")
 
@@ -138,15 +141,26 @@ func (s *Set) Signing() []*SigningKey { return s.signing }
 // the secret's id and its expiry (zero: none), so that a digest copied to another client, or given a longer life, is worth
 // nothing.
 func (s *Set) ClientDigest(clientUID, secretID string, expiresAt time.Time, secret string) [sha256.Size]byte {
-	var expiry int64
-	if !expiresAt.IsZero() {
-		expiry = expiresAt.Unix()
-	}
 	mac := hmac.New(sha256.New, s.digest)
 	writeField(mac, clientUID)
 	writeField(mac, secretID)
-	mac.Write(binary.BigEndian.AppendUint64(nil, uint64(expiry)))
+	mac.Write(make([]byte, 8)) // where older digests of expiring secrets had the expiry
 	writeField(mac, secret)
+	lasting := [sha256.Size]byte(mac.Sum(nil))
+	expiring := s.ExpiringDigest(lasting, expiresAt) // also for none, so that it takes as long
+	if expiresAt.IsZero() {
+		return lasting
+	}
+	return expiring
+}
+
+// ExpiringDigest is the digest of a secret that is to expire, made from its digest without an expiry: whoever has the key can let
+// a secret expire that they don't know. Of a digest that is not genuine comes none that is.
+func (s *Set) ExpiringDigest(lasting [sha256.Size]byte, expiresAt time.Time) [sha256.Size]byte {
+	mac := hmac.New(sha256.New, s.digest)
+	writeField(mac, expiringPurpose)
+	writeField(mac, string(lasting[:]))
+	mac.Write(binary.BigEndian.AppendUint64(nil, uint64(expiresAt.Unix())))
 	return [sha256.Size]byte(mac.Sum(nil))
 }
 

@@ -174,6 +174,20 @@ func TestClientDigestBinds(t *testing.T) {
 	}
 }
 
+// A secret can be given an expiry by who has the key and its digest, and by nobody else.
+func TestExpiringDigestComesOfAGenuineOne(t *testing.T) {
+	s, other := firstSet(t), firstSet(t)
+	at := testNow()
+	lasting, want := s.ClientDigest("uid", "id", time.Time{}, "secret"), s.ClientDigest("uid", "id", at, "secret")
+	if s.ExpiringDigest(lasting, at) != want {
+		t.Error("the digest of an expiring secret does not follow from that of a lasting one")
+	}
+	if s.ExpiringDigest([32]byte{}, at) == want || other.ExpiringDigest(lasting, at) == want || s.ExpiringDigest(want, at) == want ||
+		s.ExpiringDigest(lasting, at.Add(time.Second)) == want {
+		t.Error("it follows from something else")
+	}
+}
+
 func TestSubject(t *testing.T) {
 	m, _ := rotate(t, nil, schedule(ES256), testNow())
 	s := newSet(t, m)
