@@ -77,6 +77,7 @@ const (
 
 // ClientSecret says where a client's secret is kept.
 // +kubebuilder:validation:XValidation:rule="self.source != 'Existing' || (!has(self.labels) && !has(self.annotations))",message="labels and annotations are for source: Generated; an Existing Secret is never written"
+// +kubebuilder:validation:XValidation:rule="self.source != 'Existing' || !has(self.rotation) || !has(self.rotation.interval)",message="rotation.interval is for source: Generated; an Existing Secret rotates when you change it"
 type ClientSecret struct {
 	// source: Generated (made and owned by Latchkey) or Existing (brought by you, never written).
 	// +required
@@ -92,7 +93,7 @@ type ClientSecret struct {
 	// +kubebuilder:validation:MaxProperties=3
 	// +kubebuilder:validation:XValidation:rule="self.all(k, k in ['client-id', 'client-secret', 'issuer'])",message="keys may rename client-id, client-secret and issuer only"
 	// +kubebuilder:validation:XValidation:rule="self.all(k, self[k].matches('^[A-Za-z0-9._-]{1,64}$'))",message="a key of a Secret has 1 to 64 letters, digits, dots, dashes or underscores"
-	// +kubebuilder:validation:XValidation:rule="['client-id', 'client-secret', 'issuer'].all(k, ['client-id', 'client-secret', 'issuer'].all(l, k == l || (k in self ? self[k] : k) != (l in self ? self[l] : l))) && self.all(k, !(self[k] in ['type', 'provider', 'uri']))",message="keys must be renamed to different names, none of them type, provider or uri"
+	// +kubebuilder:validation:XValidation:rule="['client-id', 'client-secret', 'issuer'].all(k, ['client-id', 'client-secret', 'issuer'].all(l, k == l || (k in self ? self[k] : k) != (l in self ? self[l] : l))) && self.all(k, !(self[k] in ['type', 'provider', 'uri', '.latchkey']))",message="keys must be renamed to different names, none of them type, provider, uri or .latchkey"
 	Keys map[string]SecretKey `json:"keys,omitempty"`
 	// labels are set on a Generated Secret.
 	// +optional
@@ -102,7 +103,39 @@ type ClientSecret struct {
 	// +optional
 	// +kubebuilder:validation:MaxProperties=32
 	Annotations map[string]AnnotationValue `json:"annotations,omitempty"`
+	// rotation replaces the client secret by a new one, on a schedule or when asked to, and keeps the old one valid for a while.
+	// +optional
+	Rotation *SecretRotation `json:"rotation,omitempty"`
+	// revoked are the ids, as in status.secrets, of client secrets that are refused from now on, whatever overlap says. One that a
+	// Generated Secret holds is replaced at once. An id may go from here when it is no longer in status.secrets.
+	// +optional
+	// +listType=set
+	// +kubebuilder:validation:MaxItems=32
+	Revoked []ClientSecretID `json:"revoked,omitempty"`
 }
+
+// ClientSecretID names a client secret, as status.secrets does.
+// +kubebuilder:validation:Pattern=`^[a-z2-7]{16}$`
+type ClientSecretID string
+
+// SecretRotation says when a client secret is replaced, and how long the old one remains valid.
+// +kubebuilder:validation:MinProperties=1
+// +kubebuilder:validation:XValidation:rule="!has(self.interval) || !has(self.overlap) || duration(self.overlap) <= duration(self.interval)",message="overlap must not exceed interval"
+type SecretRotation struct {
+	// interval is how old a Generated client secret becomes before it is replaced. When empty it is replaced only when annotation
+	// oauth.latchkey.io/rotate of the OAuthClient gets another value.
+	// +optional
+	// +kubebuilder:validation:XValidation:rule="duration(self) >= duration('1m') && duration(self) <= duration('87600h')",message="interval must be between 1m and 87600h"
+	Interval *Duration `json:"interval,omitempty"`
+	// overlap is how long a client secret remains valid after the Secret has another: 24h when empty, or interval where that is
+	// less. When empty for an Existing Secret the old one is refused at once.
+	// +optional
+	// +kubebuilder:validation:XValidation:rule="duration(self) >= duration('10s') && duration(self) <= duration('87600h')",message="overlap must be between 10s and 87600h"
+	Overlap *Duration `json:"overlap,omitempty"`
+}
+
+// AnnotationRotate asks, on an OAuthClient, for a new Generated client secret. Each new value asks for one.
+const AnnotationRotate = "oauth.latchkey.io/rotate"
 
 // SecretKey is a key of a Secret's data.
 // +kubebuilder:validation:MaxLength=64

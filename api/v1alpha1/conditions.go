@@ -49,6 +49,8 @@ const (
 	ReasonSecretNotFound = "SecretNotFound"
 	// ReasonSecretInvalid: the Secret exists, and lacks a key or holds a value that cannot be used.
 	ReasonSecretInvalid = "SecretInvalid"
+	// ReasonSecretRevoked: the Existing Secret holds a client secret that spec.authentication.clientSecret.revoked names.
+	ReasonSecretRevoked = "SecretRevoked"
 	// ReasonSecretConflict: a Secret of the name to be generated exists and belongs to somebody else.
 	ReasonSecretConflict = "SecretConflict"
 

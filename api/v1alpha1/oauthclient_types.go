@@ -12,6 +12,7 @@ import metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 // +kubebuilder:printcolumn:name="Server",type=string,JSONPath=`.status.authorizationServerName`
 // +kubebuilder:printcolumn:name="Ready",type=string,JSONPath=`.status.conditions[?(@.type=="Ready")].status`
 // +kubebuilder:printcolumn:name="Reason",type=string,JSONPath=`.status.conditions[?(@.type=="Ready")].reason`,priority=1
+// +kubebuilder:printcolumn:name="Secret Age",type=date,JSONPath=`.status.secrets[0].createdAt`,priority=1
 // +kubebuilder:printcolumn:name="Relaxations",type=string,JSONPath=`.status.relaxations`,priority=1
 // +kubebuilder:printcolumn:name="Age",type=date,JSONPath=`.metadata.creationTimestamp`
 // +kubebuilder:validation:XValidation:rule="size(self.metadata.name) <= 63",message="the name of an OAuthClient has at most 63 characters"
@@ -261,12 +262,18 @@ type OAuthClientStatus struct {
 	// +optional
 	// +kubebuilder:validation:MaxLength=63
 	AuthorizationServerName string `json:"authorizationServerName,omitempty"`
-	// secrets that are valid now. A digest is bound to this client, so that it is worth nothing elsewhere.
+	// secrets that are valid now, that which the Secret holds first. A digest is bound to this client, so that it is worth nothing
+	// elsewhere.
 	// +optional
 	// +listType=map
 	// +listMapKey=id
 	// +kubebuilder:validation:MaxItems=8
 	Secrets []ClientSecretStatus `json:"secrets,omitempty"`
+	// lastHandledRotation is the value of annotation oauth.latchkey.io/rotate (256 characters at most) for which the Secret has a new
+	// client secret.
+	// +optional
+	// +kubebuilder:validation:MaxLength=256
+	LastHandledRotation string `json:"lastHandledRotation,omitempty"`
 	// relaxations are the rules that the spec relaxes for this client.
 	// +optional
 	// +listType=set
@@ -308,7 +315,7 @@ type ClientSecretStatus struct {
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=64
 	Digest string `json:"digest"`
-	// createdAt is when the secret was first seen.
+	// createdAt is when the secret was made or first seen.
 	// +required
 	CreatedAt metav1.Time `json:"createdAt"`
 	// expiresAt is when the secret stops being valid, if it does.

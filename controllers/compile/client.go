@@ -85,10 +85,10 @@ func signable(field string, alg keys.Algorithm, config *registry.Config) *Proble
 		field, alg, config.Name, config.Algorithms)
 }
 
-// credentials sets how the client proves who it is. Digests in status that no spec asks for are worth nothing.
+// credentials sets how the client proves who it is. Digests in status that no spec asks for, or that it revokes, are worth nothing.
 func credentials(c *v1alpha1.OAuthClient, _ *registry.Config, out *registry.Client) *Problem {
 	if a := c.Spec.Authentication; a != nil && a.ClientSecret != nil && !out.Public {
-		out.Secrets = secrets(c.Status.Secrets)
+		out.Secrets = secrets(c.Status.Secrets, a.ClientSecret.Revoked)
 	}
 	jwt := privateKeyJWT(c)
 	if jwt == nil {

@@ -255,7 +255,7 @@ func TestStatusTamperedWithGivesNoSecret(t *testing.T) {
 	got := secrets([]v1alpha1.ClientSecretStatus{
 		{ID: "a", Digest: "not base64!"}, {ID: "b", Digest: "c2hvcnQ"}, {ID: "c", Digest: good},
 		{ID: "d", Digest: good, ExpiresAt: &metav1.Time{Time: time.Unix(5, 0)}},
-	})
+	}, nil)
 	if len(got) != 2 || got[0].ID != "c" || got[1].ExpiresAt.Unix() != 5 {
 		t.Errorf("%v", got)
 	}

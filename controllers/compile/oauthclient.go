@@ -130,10 +130,14 @@ func contains(names []string, name string) bool {
 	return slices.Contains(names, name) || slices.Contains(names, "*")
 }
 
-// secrets reads the digests in status. They need no trust: a digest that the controller did not make matches no secret.
-func secrets(status []v1alpha1.ClientSecretStatus) []registry.Secret {
+// secrets reads the digests in status. They need no trust: a digest that the controller did not make matches no secret. What the
+// spec revokes is left out here, so that no server waits for the controller with it.
+func secrets(status []v1alpha1.ClientSecretStatus, revoked []v1alpha1.ClientSecretID) []registry.Secret {
 	var out []registry.Secret
 	for _, s := range status {
+		if slices.Contains(revoked, v1alpha1.ClientSecretID(s.ID)) {
+			continue
+		}
 		digest, err := base64.RawURLEncoding.DecodeString(s.Digest)
 		if err != nil || len(digest) != 32 {
 			continue

@@ -3,8 +3,10 @@ package oauthclient
 import (
 	"context"
 	"crypto/rand"
+	"crypto/sha256"
 	"encoding/base64"
 	"fmt"
+	"slices"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -22,78 +24,127 @@ import (
 // generatedLength is the number of random bytes of a generated client secret.
 const generatedLength = 32
 
+// maxRequest is how long a request for a rotation can be to be kept as it is, in bytes.
+const maxRequest = 256
+
 // generated keeps the Secret that Latchkey makes for the client and returns what is in it. A client secret that is there is
-// kept; everything else in the Secret that is ours is put right. A Secret that is not ours is not touched.
-func (r *Reconciler) generated(ctx context.Context, as *v1alpha1.AuthorizationServer, c *v1alpha1.OAuthClient, set *keys.Set) (*secretValue, *compile.Problem, error) {
+// kept until it is to be replaced; everything else in the Secret that is ours is put right. A Secret that is not ours is not touched.
+func (r *Reconciler) generated(ctx context.Context, as *v1alpha1.AuthorizationServer, c *v1alpha1.OAuthClient, set *keys.Set) (credential, error) {
 	spec := clientSecret(c)
 	live, err := r.read(ctx, c.Namespace, spec.SecretName)
 	if err != nil {
-		return nil, nil, err
+		return credential{}, err
 	}
 	if live == nil {
-		found, err := r.create(ctx, as, c, set)
-		return found, nil, err
+		return r.create(ctx, as, c, set)
 	}
 	if !belongs(live, c) {
-		return nil, problem(v1alpha1.ReasonSecretConflict, true,
+		return refused(v1alpha1.ReasonSecretConflict, true,
 			"Secret %s exists and is not this client's; it was left alone. Delete it, choose another secretName, or set source: Existing to use it", spec.SecretName), nil
 	}
-	found := secretValue{value: valueIn(live, spec)}
-	if !wellFormed(found.value) {
-		found.value = newClientSecret()
-	}
-	found.id = secretID(set, c, found.value)
-	found.createdAt = createdAt(live, found.id, r.Now())
-	desired, err := desiredSecret(live, c, as.Spec.Issuer, found)
+	rot := r.rotation(c, set, chainIn(live, c, set, r.Now()))
+	rot.run()
+	desired, err := desiredSecret(live, c, as.Spec.Issuer, &rot.chain)
 	if err != nil {
-		return nil, nil, err
+		return credential{}, err
 	}
 	if equality.Semantic.DeepEqual(live, desired) {
-		return &found, nil, nil
+		return rot.credential(set, c), nil
 	}
 	if live.Immutable != nil && *live.Immutable {
-		return nil, problem(v1alpha1.ReasonSecretInvalid, true,
+		return refused(v1alpha1.ReasonSecretInvalid, true,
 			"Secret %s is immutable and not as it should be; delete it to have it made anew", spec.SecretName), nil
 	}
 	if err := r.Client.Update(ctx, desired, client.FieldOwner(status.FieldManager)); err != nil {
-		return nil, nil, fmt.Errorf("update Secret %s: %w", spec.SecretName, err)
+		return credential{}, fmt.Errorf("update Secret %s: %w", spec.SecretName, err)
 	}
-	r.tellUpdate(c, live)
-	return &found, nil, nil
+	r.tellUpdate(c, live, rot.notes)
+	return rot.credential(set, c), nil
 }
 
-func (r *Reconciler) tellUpdate(c *v1alpha1.OAuthClient, before *corev1.Secret) {
+// rotation is that of the client's chain, now.
+func (r *Reconciler) rotation(c *v1alpha1.OAuthClient, set *keys.Set, ch chain) *rotation {
+	spec, now, name := clientSecret(c), r.Now(), client.ObjectKeyFromObject(c)
+	out := &rotation{chain: ch, now: now, policy: policy{revoked: spec.Revoked, request: request(c)}}
+	out.interval, out.overlap = compile.SecretRotation(spec)
+	out.mint = func() secretValue {
+		value := newClientSecret()
+		return secretValue{value: value, id: secretID(set, c, value), createdAt: now.UTC().Truncate(time.Second)}
+	}
+	if ch.next != nil && slices.ContainsFunc(c.Status.Secrets, publishes(ch.next.status(set, c))) {
+		out.publishedAt = r.published.since(name, ch.next.id, now)
+	} else {
+		r.published.forget(name)
+	}
+	return out
+}
+
+// publishes tells whether an entry of status has a digest that is to be there.
+func publishes(want v1alpha1.ClientSecretStatus) func(v1alpha1.ClientSecretStatus) bool {
+	return func(s v1alpha1.ClientSecretStatus) bool {
+		return s.ID == want.ID && s.Digest == want.Digest && s.ExpiresAt == nil
+	}
+}
+
+// request is what asks for a rotation of the client's secret, in a form that is short enough to be kept.
+func request(c *v1alpha1.OAuthClient) string {
+	value := c.Annotations[v1alpha1.AnnotationRotate]
+	if len(value) > maxRequest {
+		return fmt.Sprintf("sha256:%x", sha256.Sum256([]byte(value)))
+	}
+	return value
+}
+
+// credential is what the rotation comes to.
+func (r *rotation) credential(set *keys.Set, c *v1alpha1.OAuthClient) credential {
+	out := credential{handled: r.handled, message: r.message(), again: r.again()}
+	for _, s := range r.valid() {
+		out.secrets = append(out.secrets, s.status(set, c))
+	}
+	return out
+}
+
+func (r *Reconciler) tellUpdate(c *v1alpha1.OAuthClient, before *corev1.Secret, notes []note) {
 	if !metav1.IsControlledBy(before, c) {
 		r.Events.Eventf(c, nil, corev1.EventTypeNormal, "SecretAdopted", "Adopt", "Secret %s, which an earlier client of this name left, was taken over", before.Name)
-		return
 	}
-	r.Events.Eventf(c, nil, corev1.EventTypeNormal, "SecretUpdated", "Update", "Secret %s was brought up to date", before.Name)
+	for _, n := range notes {
+		r.Events.Eventf(c, nil, corev1.EventTypeNormal, n.reason, n.action, "Secret %s: %s", before.Name, n.text)
+	}
+	if len(notes) == 0 && metav1.IsControlledBy(before, c) {
+		r.Events.Eventf(c, nil, corev1.EventTypeNormal, "SecretUpdated", "Update", "Secret %s was brought up to date", before.Name)
+	}
 }
 
 // create makes the Secret. Should somebody else have made one of that name meanwhile, theirs stays and the client is looked
-// at again. When the Secret has only been given another name, the client secret moves with it.
-func (r *Reconciler) create(ctx context.Context, as *v1alpha1.AuthorizationServer, c *v1alpha1.OAuthClient, set *keys.Set) (*secretValue, error) {
+// at again. When the Secret has only been given another name, the client secrets move with it. What asks for a rotation has its
+// new client secret then.
+func (r *Reconciler) create(ctx context.Context, as *v1alpha1.AuthorizationServer, c *v1alpha1.OAuthClient, set *keys.Set) (credential, error) {
 	found, err := r.former(ctx, c, set)
 	if err != nil {
-		return nil, err
+		return credential{}, err
 	}
 	if found == nil {
-		value := newClientSecret()
-		found = &secretValue{value: value, id: secretID(set, c, value), createdAt: r.Now().UTC().Truncate(time.Second)}
+		found = &chain{handled: request(c)}
 	}
-	secret, err := desiredSecret(nil, c, as.Spec.Issuer, *found)
+	rot := r.rotation(c, set, *found)
+	if found.current.value == "" {
+		rot.current = rot.mint()
+	}
+	rot.run()
+	secret, err := desiredSecret(nil, c, as.Spec.Issuer, &rot.chain)
 	if err != nil {
-		return nil, err
+		return credential{}, err
 	}
 	if err := r.Client.Create(ctx, secret, client.FieldOwner(status.FieldManager)); err != nil {
-		return nil, fmt.Errorf("create Secret %s: %w", secret.Name, err)
+		return credential{}, fmt.Errorf("create Secret %s: %w", secret.Name, err)
 	}
 	r.Events.Eventf(c, nil, corev1.EventTypeNormal, "SecretCreated", "Create", "Secret %s was created", secret.Name)
-	return found, nil
+	return rot.credential(set, c), nil
 }
 
-// former returns the client secret in a Secret of this client that has another name than the spec now says; nil if there is none.
-func (r *Reconciler) former(ctx context.Context, c *v1alpha1.OAuthClient, set *keys.Set) (*secretValue, error) {
+// former returns what is in a Secret of this client that has another name than the spec now says; nil if there is none.
+func (r *Reconciler) former(ctx context.Context, c *v1alpha1.OAuthClient, set *keys.Set) (*chain, error) {
 	names, err := r.formerSecrets(ctx, c, clientSecret(c).SecretName)
 	if err != nil {
 		return nil, err
@@ -106,9 +157,8 @@ func (r *Reconciler) former(ctx context.Context, c *v1alpha1.OAuthClient, set *k
 		if secret == nil || !belongs(secret, c) {
 			continue
 		}
-		if value := valueIn(secret, clientSecret(c)); wellFormed(value) {
-			id := secretID(set, c, value)
-			return &secretValue{value: value, id: id, createdAt: createdAt(secret, id, r.Now())}, nil
+		if ch := chainIn(secret, c, set, r.Now()); wellFormed(ch.current.value) {
+			return &ch, nil
 		}
 	}
 	return nil, nil // absent is no error

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"time"
 
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/client-go/tools/events"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -28,6 +29,8 @@ type Reconciler struct {
 	Namespace string
 	Events    events.EventRecorder
 	Now       func() time.Time
+
+	published publications
 }
 
 // Reconcile brings the Secret and the status of one OAuthClient to where they should be. When the client is deleted there
@@ -35,6 +38,9 @@ type Reconciler struct {
 func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Result, error) {
 	var c v1alpha1.OAuthClient
 	if err := r.Client.Get(ctx, req.NamespacedName, &c); err != nil {
+		if apierrors.IsNotFound(err) {
+			r.published.forget(req.NamespacedName)
+		}
 		return ctrl.Result{}, client.IgnoreNotFound(err)
 	}
 	if !c.DeletionTimestamp.IsZero() {
@@ -55,13 +61,24 @@ func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Resu
 		return status.Retry(err)
 	}
 	status.Tell(r.Events, &c, c.Status.Conditions, desired.Status.Conditions)
-	return ctrl.Result{}, failed
+	if failed != nil {
+		return ctrl.Result{}, failed
+	}
+	return ctrl.Result{RequeueAfter: cred.wait(r.Now())}, nil
+}
+
+// wait is how long to wait until the next step; zero when an event will tell.
+func (cred *credential) wait(now time.Time) time.Duration {
+	if cred.again.IsZero() {
+		return 0
+	}
+	return max(cred.again.Sub(now), time.Millisecond)
 }
 
 // desiredStatus is the whole status of a client. Nothing of what stands there now is believed but transition times: tenants
 // can write it.
 func desiredStatus(c *v1alpha1.OAuthClient, server string, cred credential, problems []compile.Problem, now time.Time) v1alpha1.OAuthClientStatus {
-	secretReady := status.Positive{Type: v1alpha1.ConditionSecretReady, Reason: v1alpha1.ReasonSecretReady}
+	secretReady := status.Positive{Type: v1alpha1.ConditionSecretReady, Reason: v1alpha1.ReasonSecretReady, Message: cred.message}
 	if clientSecret(c) == nil {
 		secretReady.Reason, secretReady.Message = v1alpha1.ReasonSecretNotNeeded, withoutSecret(c)
 	}
@@ -81,6 +98,7 @@ func desiredStatus(c *v1alpha1.OAuthClient, server string, cred credential, prob
 		ClientID:                compile.ClientID(c),
 		AuthorizationServerName: server,
 		Secrets:                 cred.secrets,
+		LastHandledRotation:     cred.handled,
 		Relaxations:             compile.Relaxations(c),
 		Conditions:              status.Conditions(c.Status.Conditions, c.Generation, now, positive, problems),
 	}

@@ -85,13 +85,20 @@ func createdAt(secret *corev1.Secret, id string, now time.Time) time.Time {
 }
 
 // desiredSecret is the Secret as it should be, given the live one (nil: none). What others put into it is left there.
-func desiredSecret(live *corev1.Secret, c *v1alpha1.OAuthClient, issuer string, s secretValue) (*corev1.Secret, error) {
+func desiredSecret(live *corev1.Secret, c *v1alpha1.OAuthClient, issuer string, ch *chain) (*corev1.Secret, error) {
 	spec := clientSecret(c)
 	out := &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: c.Namespace, Name: spec.SecretName}, Type: secretType}
 	if live != nil {
 		out = live.DeepCopy()
 	}
-	data, now := entries(c, issuer, s.value)
+	data, now := entries(c, issuer, ch.current.value)
+	other, err := ch.marshal()
+	if err != nil {
+		return nil, err
+	}
+	if other != nil {
+		data[entryRecord], now.Keys[entryRecord] = other, entryRecord
+	}
 	labels := stringMap(spec.Labels)
 	labels[status.LabelManagedBy], labels[LabelClient] = status.ManagedBy, c.Name
 	annotations := stringMap(spec.Annotations)
@@ -101,7 +108,7 @@ func desiredSecret(live *corev1.Secret, c *v1alpha1.OAuthClient, issuer string, 
 		return nil, err
 	}
 	annotations[annotationManaged] = string(record)
-	annotations[AnnotationSecretID], annotations[AnnotationSecretCreatedAt] = s.id, s.createdAt.UTC().Format(time.RFC3339)
+	annotations[AnnotationSecretID], annotations[AnnotationSecretCreatedAt] = ch.current.id, ch.current.createdAt.UTC().Format(time.RFC3339)
 
 	before := managedOf(out)
 	out.Data = merge(out.Data, slices.Collect(maps.Values(before.Keys)), data)

@@ -56,7 +56,7 @@ func TestSecretBelongsToItsClientOnly(t *testing.T) {
 }
 
 func TestDesiredSecretIsStable(t *testing.T) {
-	value := secretValue{value: "v", id: "i", createdAt: time.Unix(1, 0)}
+	value := &chain{current: secretValue{value: "v", id: "i", createdAt: time.Unix(1, 0)}}
 	first, err := desiredSecret(nil, storefront(), issuer, value)
 	if err != nil {
 		t.Fatal(err)
@@ -76,7 +76,7 @@ func TestDesiredSecretTakesOutWhatTheSpecNoLongerDeclaresAndLeavesTheRest(t *tes
 	spec.Keys = map[string]v1alpha1.SecretKey{entryClientSecret: "PASSWORD"}
 	spec.Labels = map[string]v1alpha1.LabelValue{"team": "web", status.LabelManagedBy: "me"}
 	spec.Annotations = map[string]v1alpha1.AnnotationValue{"note": "x", AnnotationSecretID: "mine"}
-	value := secretValue{value: "v", id: "i", createdAt: time.Unix(1, 0)}
+	value := &chain{current: secretValue{value: "v", id: "i", createdAt: time.Unix(1, 0)}}
 	live, err := desiredSecret(nil, c, issuer, value)
 	if err != nil {
 		t.Fatal(err)
@@ -106,7 +106,7 @@ func TestDesiredSecretTakesOutWhatTheSpecNoLongerDeclaresAndLeavesTheRest(t *tes
 }
 
 func TestManagedAnnotationHoldsNoValue(t *testing.T) {
-	secret, err := desiredSecret(nil, storefront(), issuer, secretValue{value: "the-client-secret", id: "i"})
+	secret, err := desiredSecret(nil, storefront(), issuer, &chain{current: secretValue{value: "the-client-secret", id: "i"}, previous: []secretValue{{value: "the-client-secret of before"}}})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -105,7 +105,7 @@ func TestOAuthClientSecretRules(t *testing.T) {
 		written = "labels and annotations are for source: Generated; an Existing Secret is never written"
 		which   = "keys may rename client-id, client-secret and issuer only"
 		form    = "a key of a Secret has 1 to 64 letters, digits, dots, dashes or underscores"
-		differ  = "keys must be renamed to different names, none of them type, provider or uri"
+		differ  = "keys must be renamed to different names, none of them type, provider, uri or .latchkey"
 	)
 	secret := func(fields string) string { return `{authentication: {clientSecret: ` + fields + `}}` }
 	oauthClient().check(t, []rule{
@@ -120,6 +120,7 @@ func TestOAuthClientSecretRules(t *testing.T) {
 		{name: "a key renamed to type", patch: secret(`{keys: {client-id: type}}`), message: differ},
 		{name: "a key renamed to provider", patch: secret(`{keys: {client-id: provider}}`), message: differ},
 		{name: "a key renamed to uri", patch: secret(`{keys: {client-id: uri}}`), message: differ},
+		{name: "a key renamed to where Latchkey keeps what else it knows", patch: secret(`{keys: {client-id: .latchkey}}`), message: differ},
 		{name: "a key renamed to another's name", patch: secret(`{keys: {client-id: client-secret}}`), message: differ},
 		{name: "two keys swapped", patch: secret(`{keys: {client-id: client-secret, client-secret: client-id}}`)},
 		{name: "no Secret's name", patch: secret(`{secretName: ""}`), message: "should be at least 1 chars long"},
@@ -128,5 +129,34 @@ func TestOAuthClientSecretRules(t *testing.T) {
 		{name: "a Secret's name with dots", patch: secret(`{secretName: a.b-c.d}`)},
 		{name: "a label's value with a space", patch: secret(`{labels: {a: "b c"}}`), message: "should match"},
 		{name: "a namespace of another team", patch: secret(`{namespace: other}`), message: "unknown field"},
+	})
+}
+
+func TestOAuthClientSecretRotationRules(t *testing.T) {
+	const (
+		interval = "interval must be between 1m and 87600h"
+		overlap  = "overlap must be between 10s and 87600h"
+		exceeds  = "overlap must not exceed interval"
+		brought  = "rotation.interval is for source: Generated; an Existing Secret rotates when you change it"
+	)
+	secret := func(fields string) string { return `{authentication: {clientSecret: ` + fields + `}}` }
+	oauthClient().check(t, []rule{
+		{name: "interval and overlap", patch: secret(`{rotation: {interval: 720h, overlap: 24h}}`)},
+		{name: "interval alone", patch: secret(`{rotation: {interval: 1m}}`)},
+		{name: "overlap alone", patch: secret(`{rotation: {overlap: 10s}}`)},
+		{name: "overlap as long as interval", patch: secret(`{rotation: {interval: 1h, overlap: 60m}}`)},
+		{name: "overlap longer than interval", patch: secret(`{rotation: {interval: 1h, overlap: 61m}}`), message: exceeds},
+		{name: "a short interval", patch: secret(`{rotation: {interval: 59s}}`), message: interval},
+		{name: "a long interval", patch: secret(`{rotation: {interval: 87601h}}`), message: interval},
+		{name: "no overlap to speak of", patch: secret(`{rotation: {overlap: 9s}}`), message: overlap},
+		{name: "a long overlap", patch: secret(`{rotation: {overlap: 87601h}}`), message: overlap},
+		{name: "days", patch: secret(`{rotation: {interval: 30d}}`), message: "should match"},
+		{name: "rotation of nothing", patch: secret(`{rotation: {}}`), message: "should have at least 1 properties"},
+		{name: "overlap of a brought secret", patch: secret(`{source: Existing, rotation: {overlap: 1h}}`)},
+		{name: "interval of a brought secret", patch: secret(`{source: Existing, rotation: {interval: 1h}}`), message: brought},
+		{name: "revoked", patch: secret(`{revoked: [abcdefgh234567aa]}`)},
+		{name: "revoked twice", patch: secret(`{revoked: [abcdefgh234567aa, abcdefgh234567aa]}`), message: "Duplicate value"},
+		{name: "revoked, but no id", patch: secret(`{revoked: [the-client-secret-itself]}`), message: "should match"},
+		{name: "1,000 revoked", patch: secret(`{revoked: [` + strings.Repeat("abcdefgh234567aa,", 1000) + `]}`), message: "must have at most 32 items"},
 	})
 }
