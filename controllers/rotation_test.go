@@ -5,6 +5,7 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -12,12 +13,14 @@ import (
 
 	"github.com/go-logr/logr"
 	corev1 "k8s.io/api/core/v1"
+	eventsv1 "k8s.io/api/events/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/latchkey-io/latchkey/api/v1alpha1"
 	"github.com/latchkey-io/latchkey/controllers"
 	"github.com/latchkey-io/latchkey/controllers/compile"
+	"github.com/latchkey-io/latchkey/controllers/oauthclient"
 )
 
 // publication is how long a client secret is in status before the Secret holds it.
@@ -163,6 +166,23 @@ func (r *rotation) loseStatus() {
 	})
 }
 
+// told waits for an Event of the client, which must not hold the secrets.
+func (r *rotation) told(reason string, secrets ...string) {
+	r.t.Helper()
+	eventually(r.t, "Event "+reason, func() (bool, error) {
+		var list eventsv1.EventList
+		err := still.api.List(r.t.Context(), &list, client.InNamespace(r.c.Namespace))
+		return err == nil && slices.ContainsFunc(list.Items, func(e eventsv1.Event) bool {
+			for _, s := range secrets {
+				if strings.Contains(e.Note, s) {
+					r.t.Errorf("a secret is in an Event: %s", e.Note)
+				}
+			}
+			return e.Reason == reason && e.Regarding.UID == r.c.UID
+		}), err
+	})
+}
+
 func length(d v1alpha1.Duration) *v1alpha1.Duration { return &d }
 
 // A rotation on schedule goes on from wherever the controller was killed, with its status lost as well, and no secret with it.
@@ -228,8 +248,10 @@ func TestRotationSurvivesControllersThatAreKilled(t *testing.T) {
 	})
 }
 
+// Two controllers work at once here, as they may for a moment when the leader changes.
 func TestAnnotationRotatesOnceAndIsLeftAlone(t *testing.T) {
 	r := newRotation(t, nil)
+	r.controller()
 	r.controller()
 	eventually(t, "ready", func() (bool, error) {
 		must(t, still.api.Get(t.Context(), client.ObjectKeyFromObject(r.c), r.c))
@@ -255,6 +277,8 @@ func TestAnnotationRotatesOnceAndIsLeftAlone(t *testing.T) {
 	if second == first || r.entry(second) == nil || r.entry(first) == nil || r.entry(first).ExpiresAt == nil {
 		t.Errorf("status: %+v", r.c.Status.Secrets)
 	}
+	r.told("RotationStarted", first, second)
+	r.told("SecretRotated", first, second)
 	written := r.secret().ResourceVersion
 	r.later(time.Hour)
 	r.settles("nothing more to do", 2)
@@ -271,6 +295,53 @@ func TestAnnotationRotatesOnceAndIsLeftAlone(t *testing.T) {
 	}
 	r.later(24 * time.Hour)
 	r.settles("the default overlap is over", 1)
+}
+
+// A Secret that was restored by hand may have another type, and Kubernetes lets nobody change it.
+func TestSecretOfAnotherTypeIsMadeAnewWithWhatItHolds(t *testing.T) {
+	value := base64.RawURLEncoding.EncodeToString(make([]byte, 32))
+	for name, beside := range map[string]*corev1.Secret{
+		"at once":                  nil,
+		"where an attempt was cut": {ObjectMeta: metav1.ObjectMeta{Name: "storefront-oauth-latchkey-aside"}, Data: map[string][]byte{"client-secret": []byte("of earlier")}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			c := storefront(t)
+			ours := map[string]string{"app.kubernetes.io/managed-by": "latchkey", oauthclient.LabelClient: c.Name}
+			restored := &corev1.Secret{
+				ObjectMeta: metav1.ObjectMeta{Namespace: c.Namespace, Name: "storefront-oauth", Labels: ours},
+				Type:       corev1.SecretTypeOpaque,
+				Data:       map[string][]byte{"client-secret": []byte(value), "theirs": []byte("kept")},
+			}
+			if beside != nil {
+				beside.Namespace, beside.Labels = c.Namespace, ours
+				running.create(t, beside)
+			}
+			running.create(t, restored, c)
+			becomesReady(t, c)
+			now := running.secret(t, c.Namespace, restored.Name)
+			if now.Type != "servicebinding.io/oauth2" || string(now.Data["client-secret"]) != value || string(now.Data["theirs"]) != "kept" || !vouches(t, c, value) {
+				t.Errorf("%s %+v", now.Type, c.Status.Secrets)
+			}
+			kept := &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: c.Namespace, Name: "storefront-oauth-latchkey-aside"}}
+			eventually(t, "nothing is left aside", running.gone(t, kept))
+		})
+	}
+}
+
+// The controller was killed when the Secret was deleted and not made again yet.
+func TestWhatWasKeptAsideIsFound(t *testing.T) {
+	c := storefront(t)
+	value := base64.RawURLEncoding.EncodeToString(make([]byte, 32))
+	kept := &corev1.Secret{
+		ObjectMeta: metav1.ObjectMeta{Namespace: c.Namespace, Name: "storefront-oauth-latchkey-aside",
+			Labels: map[string]string{"app.kubernetes.io/managed-by": "latchkey", oauthclient.LabelClient: c.Name}},
+		Data: map[string][]byte{"client-secret": []byte(value)},
+	}
+	running.create(t, kept, c)
+	becomesReady(t, c)
+	if got := string(running.secret(t, c.Namespace, "storefront-oauth").Data["client-secret"]); got != value || !vouches(t, c, value) {
+		t.Error("the client secret is another one")
+	}
 }
 
 func TestRevokedClientSecretIsReplacedAtOnce(t *testing.T) {

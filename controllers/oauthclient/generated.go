@@ -48,18 +48,29 @@ func (r *Reconciler) generated(ctx context.Context, as *v1alpha1.AuthorizationSe
 	if err != nil {
 		return credential{}, err
 	}
-	if equality.Semantic.DeepEqual(live, desired) {
+	if live.Type == secretType && equality.Semantic.DeepEqual(live, desired) {
 		return rot.credential(set, c), nil
 	}
 	if live.Immutable != nil && *live.Immutable {
 		return refused(v1alpha1.ReasonSecretInvalid, true,
 			"Secret %s is immutable and not as it should be; delete it to have it made anew", spec.SecretName), nil
 	}
-	if err := r.Client.Update(ctx, desired, client.FieldOwner(status.FieldManager)); err != nil {
-		return credential{}, fmt.Errorf("update Secret %s: %w", spec.SecretName, err)
+	if err := r.write(ctx, c, live, desired); err != nil {
+		return credential{}, err
 	}
 	r.tellUpdate(c, live, rot.notes)
 	return rot.credential(set, c), nil
+}
+
+// write writes the Secret over what is there.
+func (r *Reconciler) write(ctx context.Context, c *v1alpha1.OAuthClient, live, desired *corev1.Secret) error {
+	if live.Type != secretType {
+		return r.replace(ctx, c, live, desired)
+	}
+	if err := r.Client.Update(ctx, desired, client.FieldOwner(status.FieldManager)); err != nil {
+		return fmt.Errorf("update Secret %s: %w", live.Name, err)
+	}
+	return nil
 }
 
 // rotation is that of the client's chain, now.
@@ -143,14 +154,19 @@ func (r *Reconciler) create(ctx context.Context, as *v1alpha1.AuthorizationServe
 	return rot.credential(set, c), nil
 }
 
-// former returns what is in a Secret of this client that has another name than the spec now says; nil if there is none.
+// former returns what is in a Secret of this client that has another name than the spec now says, or that was kept aside; nil if
+// there is none.
 func (r *Reconciler) former(ctx context.Context, c *v1alpha1.OAuthClient, set *keys.Set) (*chain, error) {
 	names, err := r.formerSecrets(ctx, c, clientSecret(c).SecretName)
 	if err != nil {
 		return nil, err
 	}
+	candidates := []string{aside(clientSecret(c).SecretName)} // which the cache may not know yet
 	for i := range names {
-		secret, err := r.read(ctx, c.Namespace, names[i].Name)
+		candidates = append(candidates, names[i].Name)
+	}
+	for _, name := range candidates {
+		secret, err := r.read(ctx, c.Namespace, name)
 		if err != nil {
 			return nil, err
 		}

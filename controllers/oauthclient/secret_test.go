@@ -9,6 +9,7 @@ import (
 	"k8s.io/apimachinery/pkg/api/equality"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/apimachinery/pkg/util/validation"
 
 	"github.com/latchkey-io/latchkey/api/v1alpha1"
 	"github.com/latchkey-io/latchkey/controllers/status"
@@ -113,6 +114,14 @@ func TestManagedAnnotationHoldsNoValue(t *testing.T) {
 	for k, v := range secret.Annotations {
 		if strings.Contains(v, "the-client-secret") {
 			t.Errorf("annotation %s holds the client secret", k)
+		}
+	}
+}
+
+func TestNameOfWhatIsKeptAsideIsAName(t *testing.T) {
+	for _, name := range []string{"a", strings.Repeat("a", 253), strings.Repeat("a.", 126) + "a", strings.Repeat("a", 237) + ".-" + "a"} {
+		if bad := validation.IsDNS1123Subdomain(aside(name)); len(bad) > 0 || aside(name) == name {
+			t.Errorf("%s: %v", aside(name), bad)
 		}
 	}
 }
