@@ -297,6 +297,33 @@ func TestAnnotationRotatesOnceAndIsLeftAlone(t *testing.T) {
 	r.settles("the default overlap is over", 1)
 }
 
+// Who makes the Secret immutable has no rotation, and is told; but the application goes on.
+func TestImmutableSecretIsToldAndStaysValid(t *testing.T) {
+	c := storefront(t)
+	running.create(t, c)
+	becomesReady(t, c)
+	secret := running.secret(t, c.Namespace, "storefront-oauth")
+	value, yes := string(secret.Data["client-secret"]), true
+	change(t, running, secret, func(s *corev1.Secret) { s.Immutable = &yes })
+	change(t, running, c, func(c *v1alpha1.OAuthClient) {
+		metav1.SetMetaDataAnnotation(&c.ObjectMeta, v1alpha1.AnnotationRotate, "now")
+	})
+	becomes(t, c, v1alpha1.ConditionSecretReady, metav1.ConditionFalse, v1alpha1.ReasonSecretInvalid)
+	becomes(t, c, v1alpha1.ConditionStalled, metav1.ConditionTrue, v1alpha1.ReasonSecretInvalid)
+	if !vouches(t, c, value) || c.Status.LastHandledRotation != "" {
+		t.Errorf("status: %+v", c.Status)
+	}
+	change(t, running, c, func(c *v1alpha1.OAuthClient) {
+		c.Spec.Authentication.ClientSecret.Revoked = []v1alpha1.ClientSecretID{v1alpha1.ClientSecretID(c.Status.Secrets[0].ID)}
+	})
+	eventually(t, "it is revoked all the same", func() (bool, error) {
+		err := running.api.Get(t.Context(), client.ObjectKeyFromObject(c), c)
+		return len(c.Status.Secrets) == 0, err
+	})
+	must(t, running.api.Delete(t.Context(), secret))
+	becomesReady(t, c)
+}
+
 // A Secret that was restored by hand may have another type, and Kubernetes lets nobody change it.
 func TestSecretOfAnotherTypeIsMadeAnewWithWhatItHolds(t *testing.T) {
 	value := base64.RawURLEncoding.EncodeToString(make([]byte, 32))

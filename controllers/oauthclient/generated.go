@@ -42,7 +42,8 @@ func (r *Reconciler) generated(ctx context.Context, as *v1alpha1.AuthorizationSe
 		return refused(v1alpha1.ReasonSecretConflict, true,
 			"Secret %s exists and is not this client's; it was left alone. Delete it, choose another secretName, or set source: Existing to use it", spec.SecretName), nil
 	}
-	rot := r.rotation(c, set, chainIn(live, c, set, r.Now()))
+	stored := chainIn(live, c, set, r.Now())
+	rot := r.rotation(c, set, stored)
 	rot.run()
 	desired, err := desiredSecret(live, c, as.Spec.Issuer, &rot.chain)
 	if err != nil {
@@ -52,14 +53,26 @@ func (r *Reconciler) generated(ctx context.Context, as *v1alpha1.AuthorizationSe
 		return rot.credential(set, c), nil
 	}
 	if live.Immutable != nil && *live.Immutable {
-		return refused(v1alpha1.ReasonSecretInvalid, true,
-			"Secret %s is immutable and not as it should be; delete it to have it made anew", spec.SecretName), nil
+		return rot.stuck(&stored, set, c), nil
 	}
 	if err := r.write(ctx, c, live, desired); err != nil {
 		return credential{}, err
 	}
 	r.tellUpdate(c, live, rot.notes)
 	return rot.credential(set, c), nil
+}
+
+// stuck is what comes of a Secret that can't be written: what it holds remains valid, as far as it may.
+func (r *rotation) stuck(stored *chain, set *keys.Set, c *v1alpha1.OAuthClient) credential {
+	out := refused(v1alpha1.ReasonSecretInvalid, true,
+		"Secret %s is immutable and not as it should be; delete it to have it made anew with another client secret", clientSecret(c).SecretName)
+	for _, s := range stored.valid() {
+		if wellFormed(s.value) && !r.isRevoked(s) && (s.expiresAt.IsZero() || r.now.Before(s.expiresAt)) {
+			out.secrets = append(out.secrets, s.status(set, c))
+		}
+	}
+	out.handled = stored.handled
+	return out
 }
 
 // write writes the Secret over what is there.
