@@ -23,6 +23,8 @@ const (
 	retryDelay = 2 * time.Second
 	// maxPending bounds the notices that are not delivered yet, maxDeliveries those under way.
 	maxPending, maxDeliveries = 2000, 64
+	// ofOne is the part of both that one namespace may have.
+	ofOne = 4
 )
 
 // NotifierConfig is what a Notifier needs.
@@ -44,6 +46,7 @@ type NotifierConfig struct {
 type Notifier struct {
 	NotifierConfig
 	pending, deliveries chan struct{}
+	shares              *shares
 	running             sync.WaitGroup
 	// hurry is closed when the process is about to end: then nobody pauses.
 	hurry     chan struct{}
@@ -61,6 +64,7 @@ func NewNotifier(c NotifierConfig) *Notifier {
 	return &Notifier{
 		NotifierConfig: c,
 		pending:        make(chan struct{}, c.MaxPending), deliveries: make(chan struct{}, maxDeliveries), hurry: make(chan struct{}),
+		shares: &shares{pending: max(c.MaxPending/ofOne, 1), deliveries: maxDeliveries / ofOne, held: map[string]*share{}},
 	}
 }
 
@@ -75,15 +79,22 @@ type Notice struct {
 // Notify has the notice delivered, and does not wait for it. One too many is dropped, and audited.
 func (n *Notifier) Notify(ctx context.Context, notice Notice) {
 	ctx = context.WithoutCancel(ctx)
+	own, ok := n.shares.enter(notice.Client.Namespace)
+	if !ok {
+		n.audit(ctx, notice, errors.New("too many of its namespace are waiting"))
+		return
+	}
 	select {
 	case n.pending <- struct{}{}:
 	default:
+		n.shares.leave(notice.Client.Namespace)
 		n.audit(ctx, notice, errors.New("too many are waiting"))
 		return
 	}
 	n.running.Go(func() {
 		defer func() { <-n.pending }()
-		n.audit(ctx, notice, n.deliver(ctx, notice))
+		defer n.shares.leave(notice.Client.Namespace)
+		n.audit(ctx, notice, n.deliver(ctx, notice, own))
 	})
 }
 
@@ -107,8 +118,8 @@ func (n *Notifier) Drain(ctx context.Context) error {
 // errRefused is in the chain for a client that answered, and does not want to hear it again.
 var errRefused = errors.New("the client refused it")
 
-func (n *Notifier) deliver(ctx context.Context, notice Notice) error {
-	err := n.attempt(ctx, notice)
+func (n *Notifier) deliver(ctx context.Context, notice Notice, own *share) error {
+	err := n.attempt(ctx, notice, own)
 	if err == nil || errors.Is(err, errRefused) {
 		return err
 	}
@@ -116,11 +127,13 @@ func (n *Notifier) deliver(ctx context.Context, notice Notice) error {
 	case <-time.After(n.RetryDelay):
 	case <-n.hurry:
 	}
-	return n.attempt(ctx, notice)
+	return n.attempt(ctx, notice, own)
 }
 
 // attempt posts a logout token, made anew: one that was received and not answered would be a replay.
-func (n *Notifier) attempt(ctx context.Context, notice Notice) error {
+func (n *Notifier) attempt(ctx context.Context, notice Notice, own *share) error {
+	own.slots <- struct{}{}
+	defer func() { <-own.slots }()
 	n.deliveries <- struct{}{}
 	defer func() { <-n.deliveries }()
 	logout := token.Logout{
