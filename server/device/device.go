@@ -16,11 +16,11 @@ import (
 	"time"
 
 	"github.com/latchkey-io/latchkey/server/interaction"
-	"github.com/latchkey-io/latchkey/server/login/throttle"
 	"github.com/latchkey-io/latchkey/server/oauth"
 	"github.com/latchkey-io/latchkey/server/registry"
 	"github.com/latchkey-io/latchkey/server/session"
 	"github.com/latchkey-io/latchkey/server/store"
+	"github.com/latchkey-io/latchkey/server/throttle"
 	"github.com/latchkey-io/latchkey/server/ui"
 )
 
@@ -166,7 +166,7 @@ func (v *visit) attempt(source netip.Addr) throttle.Attempt {
 	if v.browser.Session != nil {
 		who = "user " + v.browser.Session.User.UID
 	}
-	return throttle.Attempt{Issuer: v.iss.URL, Username: who, Source: source}
+	return throttle.Attempt{Issuer: v.iss.URL, User: who, Source: source}
 }
 
 // notValid asks for a code again, in the same words whatever is wrong with the one that was entered.

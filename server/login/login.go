@@ -12,10 +12,10 @@ import (
 
 	"github.com/latchkey-io/latchkey/server/interaction"
 	"github.com/latchkey-io/latchkey/server/login/password"
-	"github.com/latchkey-io/latchkey/server/login/throttle"
 	"github.com/latchkey-io/latchkey/server/oauth"
 	"github.com/latchkey-io/latchkey/server/registry"
 	"github.com/latchkey-io/latchkey/server/session"
+	"github.com/latchkey-io/latchkey/server/throttle"
 	"github.com/latchkey-io/latchkey/server/ui"
 )
 
@@ -101,7 +101,7 @@ func (h *Handler) signIn(w http.ResponseWriter, r *http.Request, v *visit, page 
 	if username == "" || secret == "" {
 		return h.again(w, http.StatusUnprocessableEntity, page, ui.ProblemMissing, 0)
 	}
-	attempt := throttle.Attempt{Issuer: v.iss.URL, Username: username, Source: h.Source(r)}
+	attempt := throttle.Attempt{Issuer: v.iss.URL, User: username, Source: h.Source(r)}
 	if retry, ok := h.limiter.Allow(attempt); !ok {
 		h.audit(r.Context(), v, attempt, "throttled")
 		return h.again(w, http.StatusTooManyRequests, page, ui.ProblemThrottled, retry)
@@ -160,7 +160,7 @@ func (h *Handler) admit(w http.ResponseWriter, r *http.Request, v *visit, attemp
 // audit tells of an attempt. A name that is nobody's is left out: people type their password there.
 func (h *Handler) audit(ctx context.Context, v *visit, attempt throttle.Attempt, result string) {
 	attrs := []slog.Attr{slog.String("result", result), slog.String("source", attempt.Source.String())}
-	if user, ok := v.iss.Users.Get(attempt.Username); ok {
+	if user, ok := v.iss.Users.Get(attempt.User); ok {
 		attrs = append(attrs, slog.String("user", user.Name))
 	}
 	h.Logger.LogAttrs(ctx, slog.LevelInfo, "audit", v.Audit(v.iss, "sign_in", attrs...)...)

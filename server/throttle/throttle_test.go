@@ -18,7 +18,7 @@ func (c *clock) now() time.Time { return c.t }
 func newClock() *clock { return &clock{t: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)} }
 
 func attempt(user, source string) Attempt {
-	return Attempt{Issuer: "https://login.example.com", Username: user, Source: netip.MustParseAddr(source)}
+	return Attempt{Issuer: "https://login.example.com", User: user, Source: netip.MustParseAddr(source)}
 }
 
 // TestOneUserFromOneNetwork walks the waits that follow failures.

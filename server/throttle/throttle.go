@@ -1,5 +1,5 @@
-// Package throttle limits how often passwords can be guessed. Three limits apply at once, to names of users whether they
-// exist or not:
+// Package throttle limits how often passwords, and the codes of devices, can be guessed. Three limits apply at once, to names of
+// users whether they exist or not:
 //
 //   - a user from one network: 5 failures, then a wait of 1 minute, doubled with every further failure up to 15 minutes; all
 //     is forgotten after a day without an attempt, or by signing in. That is at most about 100 guesses a day.
@@ -27,12 +27,13 @@ const (
 	familiarFor = 30 * 24 * time.Hour
 )
 
-// Attempt is one attempt to sign in.
+// Attempt is one attempt to sign in, or to enter a code.
 type Attempt struct {
 	// Issuer is the issuer identifier.
 	Issuer string
-	// Username as it was sent, known or not.
-	Username string
+	// User is whom the attempt counts for: of passwords the username as it was sent, known or not; of codes, which are nobody's yet, who
+	// enters them.
+	User string
 	// Source is the address it came from.
 	Source netip.Addr
 }
@@ -133,7 +134,7 @@ type keys struct{ user, source, pair key }
 
 func keysOf(a Attempt) keys {
 	from := network(a.Source).String()
-	return keys{user: digest(a.Issuer, a.Username), source: digest(from), pair: digest(a.Issuer, a.Username, from)}
+	return keys{user: digest(a.Issuer, a.User), source: digest(from), pair: digest(a.Issuer, a.User, from)}
 }
 
 func digest(parts ...string) key {
