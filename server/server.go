@@ -137,13 +137,13 @@ func routes(c Config, pages *ui.Pages) map[string]route {
 		authorization = authorize.New(authorize.Config{Pages: pages, Grants: c.Grants, Now: c.Now, Logger: c.Logger})
 		signIn        = login.New(login.Config{Pages: pages, Now: c.Now, Logger: c.Logger, Source: source})
 		approval      = consent.New(consent.Config{Pages: pages, Grants: c.Grants, Now: c.Now, Logger: c.Logger})
-		tokens        = &grant.Handler{Grants: c.Grants, Devices: c.Devices, Clients: clients, Now: c.Now, Logger: c.Logger, Source: source}
+		tokens        = grant.New(grant.Config{Grants: c.Grants, Devices: c.Devices, Clients: clients, Now: c.Now, Logger: c.Logger, Source: source})
 		deviceCodes   = device.New(device.Config{Pages: pages, Devices: c.Devices, Now: c.Now, Logger: c.Logger, Source: source})
 		deviceAsks    = device.NewRequestHandler(device.RequestConfig{Devices: c.Devices, Clients: clients, Now: c.Now, Logger: c.Logger, Source: source})
-		claims        = &userinfo.Handler{Verifier: verifier}
+		claims        = userinfo.New(userinfo.Config{Verifier: verifier})
 		signOut       = logout.New(logout.Config{Pages: pages, Grants: c.Grants, Notifier: c.Logouts, Now: c.Now, Logger: c.Logger, Source: source})
-		introspection = &introspect.Handler{Verifier: verifier, Clients: clients, Callers: c.Callers, Now: c.Now, Logger: c.Logger}
-		revocation    = &revoke.Handler{Grants: c.Grants, Clients: clients, Now: c.Now, Logger: c.Logger, Source: source}
+		introspection = introspect.New(introspect.Config{Verifier: verifier, Clients: clients, Callers: c.Callers, Now: c.Now, Logger: c.Logger})
+		revocation    = revoke.New(revoke.Config{Grants: c.Grants, Clients: clients, Now: c.Now, Logger: c.Logger, Source: source})
 		documents     = discovery.New(func(path string) bool { return table[path].serve != nil })
 	)
 	table = map[string]route{

@@ -123,7 +123,7 @@ func (h *Handler) tooLate(ctx context.Context, req *request, code *token.DeviceC
 }
 
 // polls remembers when devices asked last, and how long they have to wait. It is kept by each replica for itself: what matters is the load on
-// it. The zero polls is ready.
+// it.
 type polls struct {
 	mu   sync.Mutex
 	byID *simplelru.LRU[string, poll]
@@ -134,17 +134,19 @@ type poll struct {
 	interval time.Duration
 }
 
+func newPolls() *polls {
+	byID, err := simplelru.NewLRU[string, poll](maxPolls, nil)
+	if err != nil {
+		panic(err) // only for a size that is not positive
+	}
+	return &polls{byID: byID}
+}
+
 // inTime counts a request, and says whether it comes as long after the last as it has to. One that does not makes the interval
 // 5 seconds longer, for all that follow (RFC 8628 section 3.5).
 func (p *polls) inTime(id string, now time.Time) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.byID == nil {
-		var err error
-		if p.byID, err = simplelru.NewLRU[string, poll](maxPolls, nil); err != nil {
-			panic(err) // only for a size that is not positive
-		}
-	}
 	before, known := p.byID.Get(id)
 	if !known {
 		p.byID.Add(id, poll{now, token.DeviceInterval})

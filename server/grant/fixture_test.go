@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"net/netip"
 	"net/url"
 	"strings"
 	"sync"
@@ -45,7 +46,10 @@ func newFixture(t testing.TB) *fixture {
 	f := &fixture{now: time.Date(2030, 1, 2, 3, 4, 5, 600, time.UTC), log: &syncBuffer{}}
 	f.iss = registrytest.Issuer(t, "https://login.example.com", f.now)
 	f.grants = memory.New(f.clock)
-	f.handler = &Handler{Grants: f.grants, Clients: clientauth.New(clientauth.Config{}), Now: f.clock, Logger: slog.New(slog.NewJSONHandler(f.log, nil))}
+	f.handler = New(Config{
+		Grants: f.grants, Clients: clientauth.New(clientauth.Config{}), Now: f.clock, Logger: slog.New(slog.NewJSONHandler(f.log, nil)),
+		Source: func(*http.Request) netip.Addr { return netip.MustParseAddr("192.0.2.1") },
+	})
 	return f
 }
 

@@ -17,19 +17,26 @@ import (
 	"github.com/latchkey-io/latchkey/server/store"
 )
 
-// Handler serves /token.
-type Handler struct {
+// Config is what a Handler needs. All of it is required.
+type Config struct {
 	Grants  store.Grants
 	Devices store.Devices
 	Clients *clientauth.Authenticator
 	Now     func() time.Time
 	// Logger takes the audit events token_issued, token_refused and grant_revoked.
 	Logger *slog.Logger
-	// Source tells the audit where a request comes from; the peer's address when nil.
+	// Source tells the audit where a request comes from.
 	Source func(*http.Request) netip.Addr
-
-	polls polls
 }
+
+// Handler serves /token.
+type Handler struct {
+	Config
+	polls *polls
+}
+
+// New makes a Handler.
+func New(c Config) *Handler { return &Handler{Config: c, polls: newPolls()} }
 
 // request is a token request whose client has proven itself, with what becomes known of it on its way.
 type request struct {
@@ -107,7 +114,7 @@ func (h *Handler) grantType(name string, client *registry.Client) (func(context.
 
 // audit tells what became of the request.
 func (h *Handler) audit(r *http.Request, req *request, err error) {
-	attrs := []slog.Attr{slog.String("event", "token_issued"), slog.String("issuer", req.iss.URL), slog.String("source", h.source(r))}
+	attrs := []slog.Attr{slog.String("event", "token_issued"), slog.String("issuer", req.iss.URL), slog.String("source", h.Source(r).String())}
 	level := slog.LevelInfo
 	if err != nil {
 		e := oauth.AsError(err)
@@ -124,11 +131,4 @@ func (h *Handler) audit(r *http.Request, req *request, err error) {
 		attrs = append(attrs, slog.String("client_id", req.client.ID))
 	}
 	h.Logger.LogAttrs(r.Context(), level, "audit", append(attrs, req.audit...)...)
-}
-
-func (h *Handler) source(r *http.Request) string {
-	if h.Source == nil {
-		return r.RemoteAddr
-	}
-	return h.Source(r).String()
 }

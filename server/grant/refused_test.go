@@ -7,7 +7,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/latchkey-io/latchkey/server/clientauth"
 	"github.com/latchkey-io/latchkey/server/keys"
 	"github.com/latchkey-io/latchkey/server/oauth"
 	"github.com/latchkey-io/latchkey/server/registry"
@@ -136,7 +135,9 @@ func TestRefused(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			f, issuer := *base, *base.iss
 			f.iss = &issuer
-			f.handler = &Handler{Grants: f.grants, Clients: clientauth.New(clientauth.Config{}), Now: f.clock, Logger: base.handler.Logger}
+			config := base.handler.Config
+			config.Now = f.clock
+			f.handler = New(config)
 			code := f.code()
 			if test.code != nil {
 				test.code(code)

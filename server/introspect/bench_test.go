@@ -27,9 +27,9 @@ func BenchmarkIntrospect(b *testing.B) {
 	declared.Introspectors = []string{registrytest.Nightly}
 	iss = registrytest.WithResource(iss, &declared)
 	clock := func() time.Time { return now }
-	h := &introspect.Handler{
+	h := introspect.New(introspect.Config{
 		Verifier: &token.Verifier{Grants: memory.New(clock), Now: clock}, Clients: clientauth.New(clientauth.Config{}), Now: clock, Logger: slog.New(slog.DiscardHandler),
-	}
+	})
 	access := &token.Access{
 		Issuer: iss.URL, Subject: registrytest.PrintShop, ClientID: registrytest.PrintShop, ClientUID: registrytest.PrintShopUID, ID: token.NewID(),
 		Audience: []string{registrytest.Photos}, Scopes: []string{registrytest.PhotosRead}, IssuedAt: now, ExpiresAt: now.Add(time.Minute),

@@ -21,8 +21,8 @@ import (
 	"github.com/latchkey-io/latchkey/server/workload"
 )
 
-// Handler serves /introspect.
-type Handler struct {
+// Config is what a Handler needs.
+type Config struct {
 	// Verifier says which tokens are good.
 	Verifier *token.Verifier
 	// Clients authenticates clients.
@@ -33,6 +33,12 @@ type Handler struct {
 	// Logger takes why a token or a caller was refused; never a token.
 	Logger *slog.Logger
 }
+
+// Handler serves /introspect.
+type Handler struct{ Config }
+
+// New makes a Handler.
+func New(c Config) *Handler { return &Handler{c} }
 
 // response is RFC 7662 section 2.2, with auth_time of RFC 9470 section 6.2. What is not active has no other member.
 type response struct {

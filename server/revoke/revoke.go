@@ -24,8 +24,8 @@ import (
 // timeout bounds a revocation, which goes on when the caller hangs up.
 const timeout = 10 * time.Second
 
-// Handler serves /revoke.
-type Handler struct {
+// Config is what a Handler needs. All of it is required.
+type Config struct {
 	Grants  store.Grants
 	Clients *clientauth.Authenticator
 	Now     func() time.Time
@@ -34,6 +34,12 @@ type Handler struct {
 	// Source tells the audit where a request comes from.
 	Source func(*http.Request) netip.Addr
 }
+
+// Handler serves /revoke.
+type Handler struct{ Config }
+
+// New makes a Handler.
+func New(c Config) *Handler { return &Handler{c} }
 
 // Serve answers a revocation request. Its errors are for oauth.WriteError.
 func (h *Handler) Serve(w http.ResponseWriter, r *http.Request, iss *registry.Issuer) error {

@@ -17,10 +17,16 @@ import (
 // 3.1).
 var ErrNoToken = errors.New("userinfo: no token in the request")
 
-// Handler serves /userinfo.
-type Handler struct {
+// Config is what a Handler needs.
+type Config struct {
 	Verifier *token.Verifier
 }
+
+// Handler serves /userinfo.
+type Handler struct{ Config }
+
+// New makes a Handler.
+func New(c Config) *Handler { return &Handler{c} }
 
 // response is OpenID Connect Core section 5.3.2.
 type response struct {
