@@ -40,7 +40,8 @@ type Handler struct{ Config }
 // New makes a Handler.
 func New(c Config) *Handler { return &Handler{c} }
 
-// response is RFC 7662 section 2.2, with auth_time of RFC 9470 section 6.2. What is not active has no other member.
+// response is RFC 7662 section 2.2, with auth_time of RFC 9470 section 6.2 and act of RFC 8693 section 4.1. What is not active has
+// no other member.
 type response struct {
 	Active    bool     `json:"active"`
 	Issuer    string   `json:"iss,omitempty"`
@@ -54,6 +55,8 @@ type response struct {
 	IssuedAt  int64    `json:"iat,omitempty"`
 	ExpiresAt int64    `json:"exp,omitempty"`
 	AuthTime  int64    `json:"auth_time,omitempty"`
+
+	Actor *token.Actor `json:"act,omitempty"`
 }
 
 // Serve answers an introspection request. Its errors are for oauth.WriteError.
@@ -142,6 +145,7 @@ func describe(iss *registry.Issuer, a *token.Active, audiences []string) respons
 		ID:        a.ID,
 		IssuedAt:  a.IssuedAt.Unix(),
 		ExpiresAt: a.ExpiresAt.Unix(),
+		Actor:     a.Actor(),
 	}
 	if a.User != nil {
 		answer.Username, answer.AuthTime = a.User.Name, a.AuthTime.Unix()

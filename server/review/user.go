@@ -21,6 +21,9 @@ const (
 	ExtraClientID = "oauth.latchkey.io/client-id"
 	// ExtraScope are the scopes that count now, one an item.
 	ExtraScope = "oauth.latchkey.io/scope"
+	// ExtraActor are the client_ids of those who act on behalf of the user, the present one first; absent unless the token was got by
+	// exchange (RFC 8693).
+	ExtraActor = "oauth.latchkey.io/actor"
 	// ExtraGrantID is the grant's id, absent where no user takes part.
 	ExtraGrantID = "oauth.latchkey.io/grant-id"
 )
@@ -33,8 +36,8 @@ const reserved = "system:"
 // stands here, so that a name which could be mistaken for one of its own is an error.
 func userInfo(iss *registry.Issuer, a *token.Active, scopes []string) (authenticationv1.UserInfo, error) {
 	info := authenticationv1.UserInfo{Extra: extra(iss, a, scopes)}
-	name := "client:" + a.Client.Namespace + ":" + a.Client.Name
-	info.UID = a.Client.UID
+	name := "client:" + a.OriginClient.Namespace + ":" + a.OriginClient.Name
+	info.UID = a.OriginClient.UID
 	var groups []string
 	if a.User != nil {
 		if a.User.Name == "" || strings.Contains(a.User.Name, ":") {
@@ -76,6 +79,9 @@ func extra(iss *registry.Issuer, a *token.Active, scopes []string) map[string]au
 	}
 	if len(scopes) > 0 {
 		e[ExtraScope] = scopes
+	}
+	if actors := a.Actors(); len(actors) > 0 {
+		e[ExtraActor] = actors
 	}
 	if a.GrantID != "" {
 		e[ExtraGrantID] = authenticationv1.ExtraValue{a.GrantID}

@@ -3,7 +3,8 @@
 //
 // A client can revoke what was issued to itself. What is another's, unknown, or no good any more changes nothing, and is answered
 // like a success, so that nobody can find out about tokens here. A good access token without a grant, as client_credentials
-// gives, lives by itself and can't be revoked: unsupported_token_type.
+// gives, lives by itself and can't be revoked, and the grant behind a token that was got by exchange is another client's:
+// unsupported_token_type.
 package revoke
 
 import (
@@ -80,6 +81,9 @@ func (h *Handler) grantOf(iss *registry.Issuer, client *registry.Client, raw str
 	access, err := token.Presented(iss, raw, h.Now())
 	if err != nil || access.ClientID != client.ID || access.ClientUID != client.UID {
 		return "", nil //nolint:nilerr // no good token: as if it were revoked already
+	}
+	if len(access.Via) > 0 {
+		return "", oauth.Errorf(oauth.UnsupportedTokenType, "a token that was got by exchange can't be revoked by itself; it expires with the one it was got for")
 	}
 	if access.GrantID == "" {
 		return "", oauth.Errorf(oauth.UnsupportedTokenType, "a token that was issued without a user can't be revoked; it expires soon")

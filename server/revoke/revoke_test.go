@@ -305,6 +305,17 @@ func TestATokenWithoutAGrantCannotBeRevoked(t *testing.T) {
 	f.wantRevoked()
 }
 
+// The grant behind a token that was got by exchange was made to another client.
+func TestATokenThatWasGotByExchangeCannotBeRevoked(t *testing.T) {
+	f := newFixture(t)
+	a := f.access(f.natives)
+	a.ClientID, a.ClientUID, a.Via = registrytest.PrintShop, registrytest.PrintShopUID, []token.Party{{ID: f.natives.ClientID, UID: f.natives.ClientUID}}
+	raw := f.sign(a)
+	wantError(t, f.revoke(asPrintShop, raw), http.StatusBadRequest, "unsupported_token_type")
+	wantOK(t, f.revoke(asNative, raw))
+	f.wantRevoked()
+}
+
 func TestRevocationByNobody(t *testing.T) {
 	f := newFixture(t)
 	raw := f.refresh(f.grant, 1)

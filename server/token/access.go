@@ -1,6 +1,7 @@
 package token
 
 import (
+	"slices"
 	"time"
 
 	"github.com/golang-jwt/jwt/v5"
@@ -25,9 +26,57 @@ type Access struct {
 	// GrantID and UserUID are empty where no user takes part; UserUID also where the client knows users by pairwise subjects, which
 	// it would make worthless: there it is in the grant alone.
 	GrantID, ClientUID, UserUID string
-	IssuedAt, ExpiresAt         time.Time
+	// Via are the clients through whose tokens this one was got by exchange (RFC 8693), the first one first: the one that the
+	// grant was made to, or in whose own right the first token was. It is empty for a token that was not got by exchange. The
+	// token lives by all of them.
+	Via                 []Party
+	IssuedAt, ExpiresAt time.Time
 	// AuthTime is when the user signed in; zero where no user takes part.
 	AuthTime time.Time
+}
+
+// Party is a client, as the very object that it was.
+type Party struct {
+	ID  string `json:"id"`
+	UID string `json:"uid"`
+}
+
+// Actor is who acts on behalf of the subject, and for whom the one before it did (RFC 8693 section 4.1).
+type Actor struct {
+	// Subject is a client_id.
+	Subject string `json:"sub"`
+	Actor   *Actor `json:"act,omitempty"`
+}
+
+// Origin is the client that the grant was made to, or in whose own right the token is where no user takes part: the token's own
+// client unless the token was got by exchange.
+func (a *Access) Origin() Party {
+	if len(a.Via) > 0 {
+		return a.Via[0]
+	}
+	return Party{a.ClientID, a.ClientUID}
+}
+
+// Actors are the client_ids of those who act on behalf of the subject, the present one first. There are none unless the token was got
+// by exchange.
+func (a *Access) Actors() []string {
+	if len(a.Via) == 0 {
+		return nil
+	}
+	actors := []string{a.ClientID}
+	for _, p := range slices.Backward(a.Via[1:]) {
+		actors = append(actors, p.ID)
+	}
+	return actors
+}
+
+// Actor is Actors as the claim `act`, nil for none.
+func (a *Access) Actor() *Actor {
+	var actor *Actor
+	for _, id := range slices.Backward(a.Actors()) {
+		actor = &Actor{Subject: id, Actor: actor}
+	}
+	return actor
 }
 
 // accessClaims is Access on the wire: RFC 9068 section 2.2, and what is Latchkey's own under one name, as Kubernetes does
@@ -37,13 +86,15 @@ type accessClaims struct {
 	ClientID string           `json:"client_id"`
 	Scope    string           `json:"scope,omitempty"`
 	AuthTime *jwt.NumericDate `json:"auth_time,omitempty"`
+	Actor    *Actor           `json:"act,omitempty"`
 	Latchkey latchkeyClaim    `json:"oauth.latchkey.io"`
 }
 
 type latchkeyClaim struct {
-	Grant  string `json:"grant,omitempty"`
-	Client string `json:"client"`
-	User   string `json:"user,omitempty"`
+	Grant  string  `json:"grant,omitempty"`
+	Client string  `json:"client"`
+	User   string  `json:"user,omitempty"`
+	Via    []Party `json:"via,omitempty"`
 }
 
 // Sign mints the token with the issuer's key of the algorithm that is in use at the time now. keys.ErrNoSigner when there
@@ -61,7 +112,8 @@ func (a *Access) Sign(set *keys.Set, alg keys.Algorithm, now time.Time) (string,
 		ClientID: a.ClientID,
 		Scope:    oauth.JoinScope(a.Scopes),
 		AuthTime: numericDate(a.AuthTime),
-		Latchkey: latchkeyClaim{Grant: a.GrantID, Client: a.ClientUID, User: a.UserUID},
+		Actor:    a.Actor(),
+		Latchkey: latchkeyClaim{Grant: a.GrantID, Client: a.ClientUID, User: a.UserUID, Via: a.Via},
 	})
 }
 
@@ -77,6 +129,7 @@ func (c *accessClaims) access() Access {
 		GrantID:   c.Latchkey.Grant,
 		ClientUID: c.Latchkey.Client,
 		UserUID:   c.Latchkey.User,
+		Via:       c.Latchkey.Via,
 		IssuedAt:  timeOf(c.IssuedAt),
 		ExpiresAt: timeOf(c.ExpiresAt),
 		AuthTime:  timeOf(c.AuthTime),

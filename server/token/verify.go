@@ -34,6 +34,8 @@ type Verifier struct {
 type Active struct {
 	Access
 	Client *registry.Client
+	// OriginClient is the client of Access.Origin: Client, unless the token was got by exchange.
+	OriginClient *registry.Client
 	// User and Grant are nil for a token in which no user takes part.
 	User  *registry.User
 	Grant *store.Grant
@@ -49,23 +51,28 @@ func (v *Verifier) Active(ctx context.Context, iss *registry.Issuer, raw string,
 		return nil, err
 	}
 	a := &Active{Access: claims.access()}
-	// 2. The client is still declared, and the object it was.
-	if a.ClientID == "" {
-		return nil, inactive("it names no client")
+	// 2. The client is still declared, and the object it was; and so is everyone who handed a token on until it came to be.
+	if a.Client, err = declared(iss, Party{a.ClientID, a.ClientUID}, a.IssuedAt, now); err != nil {
+		return nil, err
 	}
-	client, ok := iss.Client(a.ClientID)
-	if !ok || client.UID != a.ClientUID {
-		return nil, missing(iss, a.ClientUID, a.IssuedAt, now, "client")
+	a.OriginClient = a.Client
+	for n, party := range slices.Backward(a.Via) {
+		client, err := declared(iss, party, a.IssuedAt, now)
+		if err != nil {
+			return nil, err
+		}
+		if n == 0 {
+			a.OriginClient = client
+		}
 	}
-	a.Client = client
-	// 3. A token without a user lives by its client alone.
+	// 3. A token without a user lives by its clients alone.
 	if a.GrantID == "" {
-		if a.UserUID != "" || a.Subject != a.ClientID {
+		if a.UserUID != "" || a.Subject != a.OriginClient.ID {
 			return nil, inactive("a user's token without a grant")
 		}
 		return a, nil
 	}
-	// 4. The grant is alive, and is that of this client and user.
+	// 4. The grant is alive, and is that of this user and of the client that had the first token.
 	if a.Grant, err = v.grant(ctx, iss, a, now); err != nil {
 		return nil, err
 	}
@@ -74,11 +81,23 @@ func (v *Verifier) Active(ctx context.Context, iss *registry.Issuer, raw string,
 	if !ok {
 		return nil, missing(iss, a.Grant.UserUID, a.IssuedAt, now, "user")
 	}
-	if iss.Subject(client, user) != a.Subject {
+	if iss.Subject(a.Client, user) != a.Subject {
 		return nil, inactive("its user has another subject now")
 	}
 	a.User = user
 	return a, nil
+}
+
+// declared finds a client that is the object it was.
+func declared(iss *registry.Issuer, party Party, issuedAt, now time.Time) (*registry.Client, error) {
+	if party.ID == "" {
+		return nil, inactive("it names no client")
+	}
+	client, ok := iss.Client(party.ID)
+	if !ok || client.UID != party.UID {
+		return nil, missing(iss, party.UID, issuedAt, now, "client")
+	}
+	return client, nil
 }
 
 // missing is what to say of a client or user who is not there: that they are gone, unless the token is so young that
@@ -99,7 +118,7 @@ func (v *Verifier) grant(ctx context.Context, iss *registry.Issuer, a *Active, n
 		return nil, fmt.Errorf("token: read the grant: %w", err)
 	case !g.Alive(now):
 		return nil, inactive("its grant is revoked or over")
-	case g.AuthorizationServer != iss.Name || g.ClientUID != a.ClientUID || a.UserUID != "" && g.UserUID != a.UserUID:
+	case g.AuthorizationServer != iss.Name || g.ClientUID != a.Origin().UID || a.UserUID != "" && g.UserUID != a.UserUID:
 		return nil, inactive("its grant is another's")
 	}
 	return g, nil

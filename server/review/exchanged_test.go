@@ -1,0 +1,56 @@
+package review_test
+
+import (
+	"net/http"
+	"slices"
+	"testing"
+
+	"github.com/latchkey-io/latchkey/server/registry/registrytest"
+	"github.com/latchkey-io/latchkey/server/review"
+	"github.com/latchkey-io/latchkey/server/token"
+)
+
+// Whom a token that was got by exchange speaks for is who granted it, or the client that had the first one; who acts is told beside.
+func TestReviewOfATokenThatWasGotByExchange(t *testing.T) {
+	f := newFixture(t)
+	exchanged := func(change func(*token.Access)) string {
+		a := f.access(registrytest.Photos)
+		a.Scopes = []string{registrytest.PhotosRead}
+		a.ClientID, a.ClientUID = registrytest.Nightly, registrytest.NightlyUID
+		a.Via = []token.Party{{ID: registrytest.PrintShop, UID: registrytest.PrintShopUID}, {ID: registrytest.Native, UID: registrytest.NativeUID}}
+		change(a)
+		return f.sign(t, a)
+	}
+	own := func(a *token.Access) { a.Subject, a.GrantID, a.UserUID = registrytest.PrintShop, "", "" }
+	for username, change := range map[string]func(*token.Access){"oauth:alice": func(*token.Access) {}, "oauth:client:demo:print-shop": own} {
+		got, code := f.ask(t, exchanged(change), registrytest.Photos)
+		if code != http.StatusOK || !got.Authenticated || got.User.Username != username {
+			t.Errorf("HTTP %d %+v, want %s", code, got, username)
+		}
+		if extra := got.User.Extra; !slices.Equal(extra[review.ExtraActor], []string{registrytest.Nightly, registrytest.Native}) ||
+			!slices.Equal(extra[review.ExtraClientID], []string{registrytest.Nightly}) || !slices.Equal(extra[review.ExtraScope], []string{registrytest.PhotosRead}) {
+			t.Errorf("extra %v", extra)
+		}
+	}
+	for name, change := range map[string]func(*token.Access){
+		"the actor as subject": func(a *token.Access) { own(a); a.Subject = registrytest.Nightly },
+		"another's grant":      func(a *token.Access) { a.Via = a.Via[1:] },
+		"nobody before it":     func(a *token.Access) { a.Via = nil },
+	} {
+		t.Run(name, func(t *testing.T) {
+			got, code := f.ask(t, exchanged(change), registrytest.Photos)
+			wantNo(t, got, code)
+		})
+	}
+	// What the owner has withdrawn from the actor does not count, whatever the first client may ask for.
+	nightly := registrytest.Client(t, f.iss, registrytest.Nightly)
+	nightly.Access = nil
+	f.publish(registrytest.WithClient(f.iss, nightly))
+	got, code := f.ask(t, exchanged(func(*token.Access) {}), registrytest.Photos)
+	wantNo(t, got, code)
+	// A token that was not got by exchange has no actor.
+	f.publish(f.iss)
+	if got, _ := f.ask(t, f.sign(t, f.access(registrytest.Photos)), registrytest.Photos); !got.Authenticated || got.User.Extra[review.ExtraActor] != nil {
+		t.Errorf("%+v", got)
+	}
+}
