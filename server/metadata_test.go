@@ -185,6 +185,8 @@ func (w *walk) checkGrantTypes() {
 		switch {
 		case grantType == oauth.GrantDeviceCode:
 			w.checkDevice()
+		case grantType == oauth.GrantTokenExchange:
+			w.checkTokenExchange(tokens["access_token"].(string))
 		case !known:
 			w.t.Errorf("no test for %s", grantType)
 		case form != nil:
@@ -194,7 +196,7 @@ func (w *walk) checkGrantTypes() {
 			}
 		}
 	}
-	for _, grantType := range []string{"password", "implicit", "urn:ietf:params:oauth:grant-type:token-exchange", "urn:openid:params:grant-type:ciba"} {
+	for _, grantType := range []string{"password", "implicit", "urn:openid:params:grant-type:ciba"} {
 		if _, body := w.token(w.issuer, url.Values{"grant_type": {grantType}}); body["error"] != "unsupported_grant_type" {
 			w.t.Errorf("%s: %v", grantType, body)
 		}
@@ -211,6 +213,21 @@ func (w *walk) checkDevice() {
 	form := url.Values{"grant_type": {oauth.GrantDeviceCode}, "device_code": {device["device_code"].(string)}}
 	if _, body := w.token(w.issuer, form); body["error"] != "authorization_pending" {
 		w.t.Errorf("polling: %v", body)
+	}
+}
+
+// checkTokenExchange exchanges a token for Photos for one for Orders.
+func (w *walk) checkTokenExchange(subject string) {
+	iss, _ := w.Holder.Load().ByURL(w.issuer)
+	photos, _ := iss.Resources.Get(registrytest.Photos)
+	declared := *photos
+	declared.Exchangers = []string{registrytest.PrintShop}
+	w.Publish(registrytest.WithResource(iss, &declared))
+	form := url.Values{
+		"grant_type": {oauth.GrantTokenExchange}, "subject_token": {subject}, "subject_token_type": {oauth.TokenTypeAccessToken}, "resource": {registrytest.Orders},
+	}
+	if status, body := w.token(w.issuer, form); status != http.StatusOK {
+		w.t.Errorf("token exchange: %d %v", status, body)
 	}
 }
 

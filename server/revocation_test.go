@@ -40,8 +40,22 @@ func (s *site) introspect(replica string, raw any) map[string]any {
 // review asks about a token as kube-apiserver does.
 func (s *site) review(raw any) bool {
 	s.t.Helper()
+	return s.reviewAt(raw, registrytest.Photos).Authenticated
+}
+
+// reviewed is what these tests look at in a TokenReview's status.
+type reviewed struct {
+	Authenticated bool
+	User          struct {
+		Username string
+		Extra    map[string][]string
+	}
+}
+
+func (s *site) reviewAt(raw any, audience string) reviewed {
+	s.t.Helper()
 	h := &review.Handler{Holder: s.Holder, Verifier: &token.Verifier{Grants: s.Grants, Now: s.Clock.Now}, Logger: slog.New(slog.NewTextHandler(s.Log, nil))}
-	body, err := json.Marshal(map[string]any{"spec": map[string]any{"token": raw, "audiences": []string{registrytest.Photos}}})
+	body, err := json.Marshal(map[string]any{"spec": map[string]any{"token": raw, "audiences": []string{audience}}})
 	if err != nil {
 		s.t.Fatal(err)
 	}
@@ -50,11 +64,11 @@ func (s *site) review(raw any) bool {
 	r.TLS = &tls.ConnectionState{VerifiedChains: [][]*x509.Certificate{{{}}}}
 	w := httptest.NewRecorder()
 	h.ServeHTTP(w, r)
-	var answer struct{ Status struct{ Authenticated bool } }
+	var answer struct{ Status reviewed }
 	if err := json.Unmarshal(w.Body.Bytes(), &answer); err != nil || w.Code != http.StatusOK {
 		s.t.Fatalf("HTTP %d: %v in %s", w.Code, err, w.Body)
 	}
-	return answer.Status.Authenticated
+	return answer.Status
 }
 
 // revoke hands a token back as the print shop.

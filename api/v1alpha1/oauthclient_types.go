@@ -37,7 +37,7 @@ const (
 )
 
 // GrantType is a grant type that a client may use (RFC 6749 section 1.3).
-// +kubebuilder:validation:Enum=authorization_code;refresh_token;client_credentials;"urn:ietf:params:oauth:grant-type:device_code"
+// +kubebuilder:validation:Enum=authorization_code;refresh_token;client_credentials;"urn:ietf:params:oauth:grant-type:device_code";"urn:ietf:params:oauth:grant-type:token-exchange"
 type GrantType string
 
 // The grant types.
@@ -50,6 +50,8 @@ const (
 	GrantClientCredentials GrantType = "client_credentials"
 	// GrantDeviceCode is for devices without a browser of their own (RFC 8628).
 	GrantDeviceCode GrantType = "urn:ietf:params:oauth:grant-type:device_code"
+	// GrantTokenExchange is for an API that calls another on behalf of whoever called it (RFC 8693).
+	GrantTokenExchange GrantType = "urn:ietf:params:oauth:grant-type:token-exchange"
 )
 
 // IdentityScope is a scope that tells the client about the user (OpenID Connect Core sections 5.4 and 11).
@@ -97,6 +99,7 @@ type RedirectURI string
 // +kubebuilder:validation:XValidation:rule="!has(self.scopes) || !('offline_access' in self.scopes) || 'refresh_token' in self.grantTypes",message="scope offline_access asks for a refresh token; add the grant type refresh_token, or leave the scope out"
 // +kubebuilder:validation:XValidation:rule="!('refresh_token' in self.grantTypes) || 'authorization_code' in self.grantTypes || 'urn:ietf:params:oauth:grant-type:device_code' in self.grantTypes",message="grant type refresh_token renews what another grant type gave; add authorization_code or urn:ietf:params:oauth:grant-type:device_code"
 // +kubebuilder:validation:XValidation:rule="!('client_credentials' in self.grantTypes) || self.type == 'Confidential'",message="grant type client_credentials is for type: Confidential only; a Public client has no credentials"
+// +kubebuilder:validation:XValidation:rule="!('urn:ietf:params:oauth:grant-type:token-exchange' in self.grantTypes) || self.type == 'Confidential'",message="grant type urn:ietf:params:oauth:grant-type:token-exchange is for type: Confidential only; a Public client could be anybody who holds the token"
 // +kubebuilder:validation:XValidation:rule="!has(self.pkce) || self.pkce != 'Optional' || self.type == 'Confidential'",message="pkce: Optional is for type: Confidential only; a Public client must use PKCE"
 // +kubebuilder:validation:XValidation:rule="!has(self.refreshTokens) || !has(self.refreshTokens.rotation) || self.refreshTokens.rotation != 'Never' || self.type == 'Confidential'",message="refreshTokens: {rotation: Never} is for type: Confidential only; the refresh tokens of a Public client always rotate"
 // +kubebuilder:validation:XValidation:rule="!has(self.subjectType) || self.subjectType != 'Pairwise' || (has(self.redirectURIs) && size(self.redirectURIs) > 0 && self.redirectURIs.all(u, u.matches('^https?://') && isURL(u) && u.lowerAscii().substring(u.indexOf('//') + 2, u.indexOf('//') + 2 + url(u).getHostname().size()) == self.redirectURIs[0].lowerAscii().substring(self.redirectURIs[0].indexOf('//') + 2, self.redirectURIs[0].indexOf('//') + 2 + url(self.redirectURIs[0]).getHostname().size())))",message="subjectType: Pairwise needs redirectURIs that are http or https and share one host, for which the subjects are made; remove the others, or set subjectType: Public"

@@ -60,6 +60,10 @@ type ResourceServerSpec struct {
 	// allows to review this ResourceServer.
 	// +optional
 	Introspection *Introspection `json:"introspection,omitempty"`
+	// tokenExchange says which clients may exchange a token for this API for one for another API (RFC 8693): the clients that the
+	// API itself is when it calls others. Nobody when empty.
+	// +optional
+	TokenExchange *TokenExchange `json:"tokenExchange,omitempty"`
 	// access says which clients of other namespaces may ask for which scopes. Clients of the ResourceServer's own namespace
 	// may ask for all; others for nothing that no rule here allows.
 	// +optional
@@ -105,6 +109,20 @@ type AccessToken struct {
 // Introspection allows clients to introspect tokens (RFC 7662).
 type Introspection struct {
 	// clients are names of OAuthClients in the ResourceServer's own namespace.
+	// +required
+	// +listType=set
+	// +kubebuilder:validation:MinItems=1
+	// +kubebuilder:validation:MaxItems=32
+	// +kubebuilder:validation:items:MinLength=1
+	// +kubebuilder:validation:items:MaxLength=63
+	// +kubebuilder:validation:items:XValidation:rule="self.matches('^[a-z0-9]([a-z0-9.-]*[a-z0-9])?$')",message="clients are names of OAuthClients in the ResourceServer's own namespace, such as orders-api"
+	Clients []string `json:"clients"`
+}
+
+// TokenExchange allows clients to exchange tokens (RFC 8693).
+type TokenExchange struct {
+	// clients are names of OAuthClients in the ResourceServer's own namespace. What such a client may get for a token is up to the
+	// owners of the other APIs, by their access rules.
 	// +required
 	// +listType=set
 	// +kubebuilder:validation:MinItems=1

@@ -78,6 +78,14 @@ func TestAlgorithms(t *testing.T) {
 	}
 }
 
+func TestExchangersAreOfTheOwnNamespace(t *testing.T) {
+	m := newMemory(t)
+	resources, problems := ResourceServer(m, m.addResource(t, "shop", "orders", `{identifier: "https://orders.shop.svc", tokenExchange: {clients: [orders-api, orders-worker]}}`))
+	if r := resources["default"]; r == nil || !slices.Equal(r.Exchangers, []string{"shop.orders-api", "shop.orders-worker"}) || len(r.Introspectors) > 0 {
+		t.Errorf("%+v %v", r, problems)
+	}
+}
+
 func TestIntrospectorsAreOfTheOwnNamespace(t *testing.T) {
 	m := newMemory(t)
 	resources, problems := ResourceServer(m, m.addResource(t, "shop", "orders", `{identifier: "https://orders.shop.svc", introspection: {clients: [gateway, storefront]}}`))

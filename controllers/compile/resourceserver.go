@@ -66,6 +66,11 @@ func resourceAt(w World, rs *v1alpha1.ResourceServer, name string) (*registry.Re
 			resource.Introspectors = append(resource.Introspectors, clientID(rs.Namespace, c))
 		}
 	}
+	if rs.Spec.TokenExchange != nil {
+		for _, c := range rs.Spec.TokenExchange.Clients {
+			resource.Exchangers = append(resource.Exchangers, clientID(rs.Namespace, c))
+		}
+	}
 	for _, s := range rs.Spec.Scopes {
 		resource.Scopes = append(resource.Scopes, &registry.Scope{Name: s.Name, Description: s.Description, RequiredGroups: s.RequiredGroups})
 	}

@@ -46,7 +46,7 @@ func required() map[string]any {
 		"scopes_supported":                                 []any{"openid", "profile", "email", "address", "phone", "groups", "offline_access"},
 		"response_types_supported":                         []any{"code"},
 		"response_modes_supported":                         []any{"query", "form_post"},
-		"grant_types_supported":                            []any{"authorization_code", "refresh_token", "client_credentials"},
+		"grant_types_supported":                            []any{"authorization_code", "refresh_token", "client_credentials", "urn:ietf:params:oauth:grant-type:token-exchange"},
 		"subject_types_supported":                          []any{"public", "pairwise"},
 		"id_token_signing_alg_values_supported":            []any{"ES256", "RS256", "EdDSA", "PS256"},
 		"userinfo_signing_alg_values_supported":            []any{"ES256", "RS256", "EdDSA", "PS256"},
@@ -70,7 +70,7 @@ func TestMetadata(t *testing.T) {
 	const issuer = "https://login.example.com/tenant"
 	whole := required()
 	for name, value := range map[string]any{
-		"grant_types_supported":                                    []any{"authorization_code", "refresh_token", "client_credentials", "urn:ietf:params:oauth:grant-type:device_code"},
+		"grant_types_supported":                                    []any{"authorization_code", "refresh_token", "client_credentials", "urn:ietf:params:oauth:grant-type:token-exchange", "urn:ietf:params:oauth:grant-type:device_code"},
 		"device_authorization_endpoint":                            issuer + "/device_authorization",
 		"introspection_endpoint":                                   issuer + "/introspect",
 		"introspection_endpoint_auth_methods_supported":            []any{"client_secret_basic", "client_secret_post", "private_key_jwt", "Bearer"},

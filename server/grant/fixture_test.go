@@ -110,6 +110,8 @@ type issued struct {
 	Scope        string `json:"scope"`
 	RefreshToken string `json:"refresh_token"`
 	IDToken      string `json:"id_token"`
+
+	IssuedTokenType string `json:"issued_token_type"`
 }
 
 func wantIssued(t testing.TB, w *httptest.ResponseRecorder) issued {

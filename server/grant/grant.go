@@ -48,7 +48,7 @@ type request struct {
 	audit []slog.Attr
 }
 
-// response is RFC 6749 section 5.1, and id_token of OpenID Connect Core section 3.1.3.3.
+// response is RFC 6749 section 5.1, id_token of OpenID Connect Core section 3.1.3.3, and issued_token_type of RFC 8693 section 2.2.1.
 type response struct {
 	AccessToken  string `json:"access_token"`
 	TokenType    string `json:"token_type"`
@@ -56,6 +56,8 @@ type response struct {
 	Scope        string `json:"scope,omitempty"`
 	RefreshToken string `json:"refresh_token,omitempty"`
 	IDToken      string `json:"id_token,omitempty"`
+
+	IssuedTokenType string `json:"issued_token_type,omitempty"`
 }
 
 // Serve answers a token request. Its errors are for oauth.WriteError.
@@ -101,6 +103,7 @@ func (h *Handler) grantType(name string, client *registry.Client) (func(context.
 		oauth.GrantRefreshToken:      h.refreshToken,
 		oauth.GrantClientCredentials: h.clientCredentials,
 		oauth.GrantDeviceCode:        h.deviceCode,
+		oauth.GrantTokenExchange:     h.tokenExchange,
 	}
 	redeem, ok := types[name]
 	switch {

@@ -35,6 +35,10 @@ type basis struct {
 	nonce string
 	// keepUntil is until when a new grant is kept at least, zero for no longer than what is issued under it.
 	keepUntil time.Time
+	// via and notAfter are of a token that is got by exchange: who handed tokens on until this one, and when it expires at the latest.
+	// Nil, and zero, for any other.
+	via      []token.Party
+	notAfter time.Time
 }
 
 // issue is what a token request is about to be given.
@@ -83,17 +87,21 @@ func (i *issue) describeAccess() {
 	}
 	i.access = token.Access{
 		Issuer:    iss.URL,
-		Subject:   i.req.client.ID,
 		ClientID:  i.req.client.ID,
 		Audience:  audience,
 		Scopes:    scopes,
 		ID:        token.NewID(),
 		GrantID:   i.grantID,
 		ClientUID: i.req.client.UID,
+		Via:       i.via,
 		IssuedAt:  i.issuedAt,
 		ExpiresAt: i.issuedAt.Add(lifetime),
 		AuthTime:  i.authTime,
 	}
+	if !i.notAfter.IsZero() {
+		i.access.ExpiresAt = earliest(i.access.ExpiresAt, i.notAfter)
+	}
+	i.access.Subject = i.access.Origin().ID
 	if i.user != nil {
 		i.access.Subject = iss.Subject(i.req.client, i.user)
 		if i.req.client.Sector == "" { // else clients of several sectors would know by it that it is the same user

@@ -23,12 +23,13 @@ const (
 	ResponseModeFormPost = "form_post"
 )
 
-// Grant types (RFC 6749, RFC 8628 section 3.4).
+// Grant types (RFC 6749, RFC 8628 section 3.4, RFC 8693 section 2.1).
 const (
 	GrantAuthorizationCode = "authorization_code"
 	GrantRefreshToken      = "refresh_token"
 	GrantClientCredentials = "client_credentials"
 	GrantDeviceCode        = "urn:ietf:params:oauth:grant-type:device_code"
+	GrantTokenExchange     = "urn:ietf:params:oauth:grant-type:token-exchange"
 )
 
 // Methods of client authentication (OpenID Connect Core section 9), and the type of an assertion (RFC 7523 section 2.2).
@@ -48,6 +49,9 @@ const (
 	ChallengeMethodS256 = "S256"
 	TokenTypeBearer     = "Bearer"
 )
+
+// TokenTypeAccessToken identifies access tokens of the issuer in a token exchange (RFC 8693 section 3).
+const TokenTypeAccessToken = "urn:ietf:params:oauth:token-type:access_token"
 
 // Media types, and the types of JWTs (RFC 7519 section 5.1).
 const (

@@ -254,6 +254,8 @@ type Resource struct {
 	Kubernetes bool
 	// Introspectors are the client_ids that may introspect tokens for it (RFC 7662).
 	Introspectors []string
+	// Exchangers are the client_ids that may exchange tokens for it (RFC 8693).
+	Exchangers []string
 }
 
 // Scope is one permission at a resource.

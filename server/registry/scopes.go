@@ -73,14 +73,20 @@ func Resolve(c *Client, scopes, resources []string) (*Ask, *oauth.Error) {
 // ResolveForClient is Resolve for what a client asks for in its own right (RFC 6749 section 4.4): one resource, no identity scope, and no
 // scope that wants a user in a group.
 func ResolveForClient(c *Client, scopes, resources []string) (*Ask, *oauth.Error) {
+	return ResolveOne(c, scopes, resources, func(_ *Resource, s *Scope) bool { return len(s.RequiredGroups) == 0 })
+}
+
+// ResolveOne is Resolve for a token that is for one resource, says nothing about who the user is, and has no scope but those that may be
+// had.
+func ResolveOne(c *Client, scopes, resources []string, may func(*Resource, *Scope) bool) (*Ask, *oauth.Error) {
 	if slices.ContainsFunc(scopes, isIdentity) {
-		return nil, oauth.Errorf(oauth.InvalidScope, "identity scopes are about users, and there is none")
+		return nil, oauth.Errorf(oauth.InvalidScope, "identity scopes are about users who sign in, and here is none")
 	}
 	own := *c
 	own.Access = nil
 	for _, a := range c.Access {
-		withoutGroups := slices.DeleteFunc(slices.Clone(a.Scopes), func(s *Scope) bool { return len(s.RequiredGroups) > 0 })
-		own.Access = append(own.Access, Access{Resource: a.Resource, Scopes: withoutGroups})
+		left := slices.DeleteFunc(slices.Clone(a.Scopes), func(s *Scope) bool { return !may(a.Resource, s) })
+		own.Access = append(own.Access, Access{Resource: a.Resource, Scopes: left})
 	}
 	ask, err := Resolve(&own, scopes, resources)
 	switch {

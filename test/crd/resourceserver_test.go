@@ -52,6 +52,11 @@ func TestResourceServerRules(t *testing.T) {
 		{name: "introspection by a path", patch: `{introspection: {clients: [web/storefront]}}`, message: "clients are names of OAuthClients in the ResourceServer's own namespace"},
 		{name: "introspection by all", patch: `{introspection: {clients: ["*"]}}`, message: "clients are names of OAuthClients in the ResourceServer's own namespace"},
 		{name: "introspection by clients elsewhere", patch: `{introspection: {clients: [{namespace: web, name: storefront}]}}`, message: "unknown field"},
+		{name: "token exchange", patch: `{tokenExchange: {clients: [orders-api, orders.worker]}}`},
+		{name: "token exchange by nobody", patch: `{tokenExchange: {clients: []}}`, message: "should have at least 1 items"},
+		{name: "token exchange by everybody", patch: `{tokenExchange: {clients: ["*"]}}`, message: "clients are names of OAuthClients in the ResourceServer's own namespace, such as orders-api"},
+		{name: "token exchange by 33 clients", patch: `{tokenExchange: {clients: [` + strings.Repeat("a,", 33) + `]}}`, message: "must have at most 32 items"},
+		{name: "token exchange by clients elsewhere", patch: `{tokenExchange: {clients: [{namespace: web, name: storefront}]}}`, message: "unknown field"},
 		{name: "issuer named twice", patch: `{authorizationServerNames: [a, a]}`, message: "Duplicate value"},
 	})
 }

@@ -128,6 +128,9 @@ func TestOAuth4WebAPI(t *testing.T) {
 	each(t, file, map[string]string{"jwt_access_token": "web"}, func(t *testing.T, got struct{ Claims struct{ Scope string } }) {
 		hasScope(t, got.Claims.Scope, "openid", "orders.read")
 	})
+	each(t, file, map[string]string{"token_exchange": "web"}, func(t *testing.T, got struct{ Claims struct{ Scope string } }) {
+		hasScope(t, got.Claims.Scope, "stock.read")
+	})
 	each(t, file, map[string]string{"client_credentials": "robot"}, func(t *testing.T, got struct{ Scope string }) {
 		hasScope(t, got.Scope, "orders.read")
 	})

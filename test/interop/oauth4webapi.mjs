@@ -126,6 +126,24 @@ await run({
     await assert.rejects(oauth.processDeviceCodeResponse(as, me, answer), refused('access_denied'));
   },
 
+  // RFC 8693: the API, which is a client too, calls another on behalf of the user.
+  async token_exchange() {
+    const as = await discover(), api = { client_id: client.api.clientId };
+    const { access_token } = await signIn(as, { scope: 'openid orders.read', resource: client.resource });
+    const type = 'urn:ietf:params:oauth:token-type:access_token';
+    const exchange = async (subject_token) => oauth.processGenericTokenEndpointResponse(as, api, await oauth.genericTokenEndpointRequest(as, api,
+      secret(client.api), 'urn:ietf:params:oauth:grant-type:token-exchange', new URLSearchParams({
+        subject_token, subject_token_type: type, audience: 'https://stock.interop.svc', scope: 'stock.read',
+      })));
+    const got = await exchange(access_token);
+    assert.equal(got.issued_token_type, type);
+    const call = new Request('https://stock.interop.svc', { headers: { authorization: `Bearer ${got.access_token}` } });
+    const claims = await oauth.validateJwtAccessToken(as, call, 'https://stock.interop.svc');
+    assert.deepEqual(claims.act, { sub: api.client_id });
+    await assert.rejects(exchange(got.access_token), refused('invalid_request'));
+    return { claims };
+  },
+
   // RFC 7662, and RFC 9701 where the reply is signed.
   async introspection_and_revocation() {
     const as = await discover(), api = { client_id: client.api.clientId };
