@@ -50,6 +50,7 @@ func TestTokenExchangeAsked(t *testing.T) {
 		{name: "an unknown API and an unknown scope", resource: "https://nowhere.svc", scope: "nothing.read", refused: oauth.InvalidTarget},
 		{name: "the issuer", resource: f.iss.URL, refused: oauth.InvalidTarget},
 		{name: "two APIs", resource: registrytest.Orders, audience: registrytest.Photos, refused: oauth.InvalidTarget},
+		{name: "two APIs, and a scope of one", resource: registrytest.Orders, audience: registrytest.Photos, scope: "orders.read", refused: oauth.InvalidTarget},
 		{name: "an audience by another name", audience: ordersAPI, refused: oauth.InvalidTarget},
 	} {
 		t.Run(test.name, func(t *testing.T) {
