@@ -178,12 +178,12 @@ func rendered(t *testing.T) string {
 	return text
 }
 
-// versions are the resource versions of everything of ours, and of the Secrets.
+// versions are the resource versions of the samples, and of the Secrets beside them.
 func versions(t *testing.T) map[string]string {
 	t.Helper()
 	found := map[string]string{}
-	for _, plural := range []string{"authorizationservers", "localusers", "resourceservers", "oauthclients"} {
-		list, err := resource(plural, "").List(t.Context(), metav1.ListOptions{})
+	for plural, namespace := range map[string]string{"authorizationservers": "", "localusers": "", "resourceservers": sampleNamespace, "oauthclients": sampleNamespace} {
+		list, err := resource(plural, namespace).List(t.Context(), metav1.ListOptions{})
 		if err != nil {
 			t.Fatal(err)
 		}
