@@ -22,7 +22,9 @@ type LocalUser struct {
 
 	// +required
 	Spec LocalUserSpec `json:"spec"`
+	// status is what the controller observed. Until it has looked, observedGeneration is -1: kstatus would take no status at all for success.
 	// +optional
+	// +kubebuilder:default:={"observedGeneration":-1}
 	Status LocalUserStatus `json:"status,omitzero"`
 }
 

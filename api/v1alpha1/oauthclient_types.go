@@ -22,7 +22,9 @@ type OAuthClient struct {
 
 	// +required
 	Spec OAuthClientSpec `json:"spec"`
+	// status is what the controller observed. Until it has looked, observedGeneration is -1: kstatus would take no status at all for success.
 	// +optional
+	// +kubebuilder:default:={"observedGeneration":-1}
 	Status OAuthClientStatus `json:"status,omitzero"`
 }
 

@@ -19,7 +19,9 @@ type ResourceServer struct {
 
 	// +required
 	Spec ResourceServerSpec `json:"spec"`
+	// status is what the controller observed. Until it has looked, observedGeneration is -1: kstatus would take no status at all for success.
 	// +optional
+	// +kubebuilder:default:={"observedGeneration":-1}
 	Status ResourceServerStatus `json:"status,omitzero"`
 }
 
