@@ -163,9 +163,9 @@ func TestOwnerDecidesAboutAccess(t *testing.T) {
 	}{
 		"own namespace may ask for all": {"shop", "", []string{"orders.read", "orders.write"}, "", nil},
 		"no rule": {"web", "", nil, v1alpha1.ReasonRefNotPermitted,
-			[]string{"shop/orders", "kubernetes.io/metadata.name: web", "clients: [storefront]", "scopes: [orders.read, orders.write]"}},
+			[]string{"shop/orders", `spec.access: {"namespaceSelector":{"matchLabels":{"kubernetes.io/metadata.name":"web"}},"clients":["storefront"],"scopes":["orders.read","orders.write"]}`}},
 		"one scope": {"web", `[{namespaceSelector: {matchLabels: {team: web}}, clients: [storefront], scopes: [orders.read]}]`,
-			[]string{"orders.read"}, v1alpha1.ReasonRefNotPermitted, []string{"scopes: [orders.write]"}},
+			[]string{"orders.read"}, v1alpha1.ReasonRefNotPermitted, []string{`"scopes":["orders.write"]`}},
 		"all by *": {"web", `[{namespaceSelector: {}, clients: ["*"], scopes: ["*"]}]`,
 			[]string{"orders.read", "orders.write"}, "", nil},
 		"another client": {"web", `[{namespaceSelector: {}, clients: [other], scopes: ["*"]}]`, nil, v1alpha1.ReasonRefNotPermitted, nil},

@@ -2,9 +2,13 @@ package compile
 
 import (
 	"encoding/base64"
+	"encoding/json"
 	"fmt"
 	"slices"
 	"strings"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/latchkey-io/latchkey/api/v1alpha1"
 	"github.com/latchkey-io/latchkey/server/registry"
@@ -64,10 +68,8 @@ func access(w World, c *v1alpha1.OAuthClient, authorizationServer string) ([]reg
 				"ResourceServer %s/%s is not accepted: %s", ref.Namespace, ref.Name, p.Message))
 			continue
 		}
-		granted, p := allowed(w, c, rs, resource, ref.Scopes)
-		if p != nil {
-			problems = append(problems, *p)
-		}
+		granted, refused := allowed(w, c, rs, resource, ref.Scopes)
+		problems = append(problems, refused...)
 		if len(granted) > 0 {
 			out = append(out, registry.Access{Resource: resource, Scopes: granted})
 		}
@@ -76,10 +78,11 @@ func access(w World, c *v1alpha1.OAuthClient, authorizationServer string) ([]reg
 }
 
 // allowed are those of the scopes asked for that exist and that the owner lets this client have.
-func allowed(w World, c *v1alpha1.OAuthClient, rs *v1alpha1.ResourceServer, resource *registry.Resource, asked []string) ([]*registry.Scope, *Problem) {
+func allowed(w World, c *v1alpha1.OAuthClient, rs *v1alpha1.ResourceServer, resource *registry.Resource, asked []string) ([]*registry.Scope, []Problem) {
 	var (
 		granted         []*registry.Scope
 		unknown, denied []string
+		problems        []Problem
 	)
 	for _, s := range resource.Scopes {
 		switch {
@@ -95,17 +98,28 @@ func allowed(w World, c *v1alpha1.OAuthClient, rs *v1alpha1.ResourceServer, reso
 			unknown = append(unknown, name)
 		}
 	}
-	switch {
-	case len(denied) > 0:
-		p := unresolved(v1alpha1.ReasonRefNotPermitted, true,
-			"ResourceServer %s/%s does not allow this client %s; its owner would have to add to spec.access: {namespaceSelector: {matchLabels: {kubernetes.io/metadata.name: %s}}, clients: [%s], scopes: %s}",
-			rs.Namespace, rs.Name, list(denied), c.Namespace, c.Name, list(denied))
-		return granted, &p
-	case len(unknown) > 0:
-		p := unresolved(v1alpha1.ReasonRefNotFound, false, "ResourceServer %s/%s declares no scope %s", rs.Namespace, rs.Name, list(unknown))
-		return granted, &p
+	if len(denied) > 0 {
+		problems = append(problems, unresolved(v1alpha1.ReasonRefNotPermitted, true,
+			"ResourceServer %s/%s does not allow this client %s; its owner would have to add to its spec.access: %s",
+			rs.Namespace, rs.Name, list(denied), missingRule(c, denied)))
 	}
-	return granted, nil
+	if len(unknown) > 0 {
+		problems = append(problems, unresolved(v1alpha1.ReasonRefNotFound, false, "ResourceServer %s/%s declares no scope %s", rs.Namespace, rs.Name, list(unknown)))
+	}
+	return granted, problems
+}
+
+// missingRule is the access rule that would let the client ask for the scopes and nobody for anything else. It is JSON, so that it can
+// be pasted into a manifest as into a patch: names that YAML would take for numbers, or for its own signs, are quoted.
+func missingRule(c *v1alpha1.OAuthClient, scopes []string) string {
+	rule, err := json.Marshal(v1alpha1.AccessRule{
+		NamespaceSelector: metav1.LabelSelector{MatchLabels: map[string]string{corev1.LabelMetadataName: c.Namespace}},
+		Clients:           []string{c.Name}, Scopes: scopes,
+	})
+	if err != nil { // which strings can't bring about
+		return err.Error()
+	}
+	return string(rule)
 }
 
 // permits says whether the owner lets the client ask for the scope: any client of its own namespace, others by rule.

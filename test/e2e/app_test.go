@@ -37,10 +37,11 @@ type request struct {
 
 // tokens are a token endpoint's answer, or its error.
 type tokens struct {
-	AccessToken string `json:"access_token"`
-	IDToken     string `json:"id_token"`
-	Scope       string `json:"scope"`
-	Error       string `json:"error"`
+	AccessToken  string `json:"access_token"`
+	IDToken      string `json:"id_token"`
+	RefreshToken string `json:"refresh_token"`
+	Scope        string `json:"scope"`
+	Error        string `json:"error"`
 
 	status int
 }
