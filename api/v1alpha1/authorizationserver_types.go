@@ -68,6 +68,11 @@ type AuthorizationServerSpec struct {
 	// lifetimes bound what is issued.
 	// +optional
 	Lifetimes *Lifetimes `json:"lifetimes,omitempty"`
+
+	// revokeTokensIssuedBefore ends all sessions, codes, grants and tokens of the issuer from before that time, in whole seconds. A time that is
+	// still to come takes effect when it comes.
+	// +optional
+	RevokeTokensIssuedBefore *metav1.Time `json:"revokeTokensIssuedBefore,omitempty"`
 }
 
 // NamespaceMatch selects namespaces by label.

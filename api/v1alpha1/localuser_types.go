@@ -67,6 +67,10 @@ type LocalUserSpec struct {
 	// disabled refuses sign-in, sessions and tokens for as long as it is true.
 	// +optional
 	Disabled bool `json:"disabled,omitempty"`
+	// revokeTokensIssuedBefore ends all sessions, codes, grants and tokens of the user from before that time, in whole seconds. A time that is
+	// still to come takes effect when it comes.
+	// +optional
+	RevokeTokensIssuedBefore *metav1.Time `json:"revokeTokensIssuedBefore,omitempty"`
 }
 
 // UserProfile are the standard claims of OpenID Connect Core section 5.1 that have no field of their own in the spec.

@@ -168,6 +168,10 @@ type OAuthClientSpec struct {
 	// disabled refuses the client everything, its live tokens included.
 	// +optional
 	Disabled bool `json:"disabled,omitempty"`
+	// revokeTokensIssuedBefore ends all codes, grants and tokens of the client from before that time, in whole seconds. A time that is
+	// still to come takes effect when it comes.
+	// +optional
+	RevokeTokensIssuedBefore *metav1.Time `json:"revokeTokensIssuedBefore,omitempty"`
 }
 
 // IDTokenClaims says which claims about the user ID tokens have.

@@ -56,6 +56,9 @@ type OAuthGrantSpec struct {
 	// authTime is when the user signed in.
 	// +required
 	AuthTime metav1.Time `json:"authTime"`
+	// issuedAt is when the grant was made, by the server's clock.
+	// +required
+	IssuedAt metav1.Time `json:"issuedAt"`
 	// scopes are the identity scopes that were granted, such as openid and offline_access.
 	// +optional
 	// +listType=set

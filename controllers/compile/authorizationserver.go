@@ -40,7 +40,7 @@ func AuthorizationServer(w World, as *v1alpha1.AuthorizationServer) (*registry.C
 		Algorithms:           algorithms,
 		AccessTokenAlgorithm: prefer(algorithms, keys.ES256), IDTokenAlgorithm: prefer(algorithms, keys.RS256),
 		UsernamePrefix: users, GroupsPrefix: groups,
-		Lifetimes: lifetimes(as.Spec.Lifetimes),
+		Lifetimes: lifetimes(as.Spec.Lifetimes), RevokedBefore: cutoff(as.Spec.RevokeTokensIssuedBefore),
 	}
 	if k := as.Spec.Kubernetes; k != nil {
 		c.KubernetesAudiences = k.Audiences

@@ -39,6 +39,7 @@ func clientOf(c *v1alpha1.OAuthClient, config *registry.Config) (*registry.Clien
 		GrantTypes:  texts(c.Spec.GrantTypes), Scopes: texts(c.Spec.Scopes),
 		ProofKeyOptional:    slices.Contains(relaxed, v1alpha1.RelaxedPKCE),
 		RotateRefreshTokens: !slices.Contains(relaxed, v1alpha1.RelaxedRefreshTokenRotation),
+		RevokedBefore:       cutoff(c.Spec.RevokeTokensIssuedBefore),
 	}
 	if t := c.Spec.IDToken; t != nil {
 		out.IDTokenClaimsRequested = t.Claims == v1alpha1.IDTokenClaimsRequested

@@ -11,6 +11,7 @@ import (
 
 	"github.com/latchkey-io/latchkey/api/v1alpha1"
 	"github.com/latchkey-io/latchkey/server/keys"
+	"github.com/latchkey-io/latchkey/server/registry"
 )
 
 // Names of what is kept in the operator's namespace.
@@ -87,6 +88,14 @@ func older(a, b metav1.Object) bool {
 		return a.GetUID() < b.GetUID()
 	}
 	return ta.Before(&tb)
+}
+
+// cutoff is a time that a spec may declare.
+func cutoff(t *metav1.Time) registry.Cutoff {
+	if t == nil {
+		return registry.Cutoff{}
+	}
+	return registry.Cutoff(t.Time)
 }
 
 // durationOr parses a Duration, which CRD validation has already bounded; def when it is absent.

@@ -56,6 +56,7 @@ func userAt(w World, u *v1alpha1.LocalUser, name, hash string) (*registry.User, 
 		DisplayName: firstNonEmpty(u.Spec.DisplayName, u.Name), Email: u.Spec.Email, Groups: u.Spec.Groups,
 		Profile:      profile(u),
 		PasswordHash: hash, CredentialVersion: credentialVersion(hash),
+		RevokedBefore: cutoff(u.Spec.RevokeTokensIssuedBefore),
 	}, nil
 }
 

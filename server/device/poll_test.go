@@ -174,6 +174,16 @@ func TestCheckedAgainAtRedemption(t *testing.T) {
 			u.CredentialVersion = "2"
 			s.Publish(registrytest.WithUser(s.Issuer(""), u))
 		}},
+		"the user cut off": {world: func(t *testing.T, s *site) {
+			s.Clock.Advance(2 * time.Second)
+			u := registrytest.User(t, s.Issuer(""), registrytest.Alice)
+			u.RevokedBefore = registry.Cutoff(s.Clock.Now())
+			s.Publish(registrytest.WithUser(s.Issuer(""), u))
+		}},
+		"the client cut off": {world: func(_ *testing.T, s *site) {
+			s.Clock.Advance(2 * time.Second)
+			s.change(registrytest.PrintShop, func(c *registry.Client) { c.RevokedBefore = registry.Cutoff(s.Clock.Now()) })
+		}},
 		"client created again": {world: func(_ *testing.T, s *site) {
 			s.change(registrytest.PrintShop, func(c *registry.Client) {
 				c.UID = "another"

@@ -30,7 +30,7 @@ func (h *Handler) authorizationCode(ctx context.Context, req *request) (*respons
 	}
 	// 3. The user is the one who signed in.
 	user, ok := req.iss.User(code.User, code.UserUID)
-	if !ok || user.CredentialVersion != code.CredentialVersion {
+	if !ok || user.CredentialVersion != code.CredentialVersion || req.cutOff(user, code.AuthTime, code.IssuedAt) {
 		return nil, oauth.Errorf(oauth.InvalidGrant, "the sign-in behind the code does not count any more")
 	}
 	// 4. What was granted is still allowed, to this client and this user.

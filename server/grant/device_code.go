@@ -42,7 +42,7 @@ func (h *Handler) deviceCode(ctx context.Context, req *request) (*response, erro
 	req.audit = append(req.audit, slog.String("user", decision.User))
 	// 3. The user is the one who approved it.
 	user, ok := req.iss.User(decision.User, decision.UserUID)
-	if !ok || user.CredentialVersion != decision.CredentialVersion {
+	if !ok || user.CredentialVersion != decision.CredentialVersion || req.cutOff(user, decision.AuthTime, decision.At) {
 		return nil, oauth.Errorf(oauth.InvalidGrant, "the sign-in behind the approval does not count any more")
 	}
 	// 4. What was approved is still allowed, to this client and this user.

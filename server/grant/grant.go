@@ -48,6 +48,11 @@ type request struct {
 	audit []slog.Attr
 }
 
+// cutOff says whether a sign-in at authTime, or what came of it at issuedAt, counts no more because of a cut-off.
+func (r *request) cutOff(user *registry.User, authTime, issuedAt time.Time) bool {
+	return r.iss.CutOff(nil, user, authTime, r.now) || r.iss.CutOff(r.client, user, issuedAt, r.now)
+}
+
 // response is RFC 6749 section 5.1, id_token of OpenID Connect Core section 3.1.3.3, and issued_token_type of RFC 8693 section 2.2.1.
 type response struct {
 	AccessToken  string `json:"access_token"`

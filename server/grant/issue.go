@@ -193,6 +193,7 @@ func (i *issue) newGrant() *store.Grant {
 		UserUID:             i.user.UID,
 		SessionID:           i.sessionID,
 		AuthTime:            i.authTime,
+		IssuedAt:            i.issuedAt,
 		Scopes:              i.granted.Identity,
 		Targets:             token.Targets(i.granted),
 		UserinfoClaims:      i.granted.UserinfoClaims,

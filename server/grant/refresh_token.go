@@ -136,6 +136,9 @@ func refreshed(req *request, g *store.Grant) (*basis, error) {
 	if !ok {
 		return nil, errRefreshToken("its user is gone")
 	}
+	if req.iss.CutOff(req.client, user, g.IssuedAt, req.now) {
+		return nil, errRefreshToken("its grant was made before a cut-off")
+	}
 	approved := &approval{g.Scopes, g.Targets, g.UserinfoClaims, g.IDTokenClaims}
 	granted, err := approved.stillAllowed(req.client, user)
 	if err != nil {

@@ -99,6 +99,9 @@ func TestRefused(t *testing.T) {
 		"password changed since": {world: func(t *testing.T, f *fixture) {
 			f.withAlice(t, func(u *registry.User) { u.CredentialVersion = "2" })
 		}},
+		"sign-in before a cut-off of the user's": {world: func(t *testing.T, f *fixture) {
+			f.withAlice(t, func(u *registry.User) { u.RevokedBefore = registry.Cutoff(f.now.Add(-30 * time.Second)) })
+		}},
 		"redirect URI withdrawn since": {world: func(t *testing.T, f *fixture) {
 			f.withClient(t, registrytest.PrintShop, func(c *registry.Client) {
 				c.RedirectURIs = []registry.RedirectURI{registry.ParseRedirectURI("https://print.example/other", false)}

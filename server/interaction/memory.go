@@ -36,7 +36,7 @@ func Remember(ctx context.Context, grants store.Grants, v *Visit) (*Memory, erro
 	}
 	m := &Memory{}
 	for _, g := range found {
-		if g.Alive(v.Now) {
+		if g.Alive(v.Now) && !v.Issuer.CutOff(v.Client, s.User, g.IssuedAt, v.Now) {
 			m.grants = append(m.grants, g)
 		}
 	}

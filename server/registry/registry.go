@@ -96,6 +96,8 @@ type Config struct {
 	KubernetesAudiences []string
 	// Lifetimes bound what is issued.
 	Lifetimes Lifetimes
+	// RevokedBefore is from when on sessions, codes, grants and tokens count.
+	RevokedBefore Cutoff
 }
 
 // Lifetimes are an issuer's lifetimes.
@@ -186,6 +188,8 @@ type Client struct {
 	PostLogoutRedirectURIs []RedirectURI
 	// BackChannelLogoutURI is told when a user signs out; empty for a client that does not care.
 	BackChannelLogoutURI string
+	// RevokedBefore is from when on codes, grants and tokens of the client count.
+	RevokedBefore Cutoff
 }
 
 // Assertion is what a client's assertions are verified with (RFC 7523, OpenID Connect Core section 9).
@@ -284,6 +288,8 @@ type User struct {
 	PasswordHash string
 	// CredentialVersion changes with the password: sessions of an older one are over.
 	CredentialVersion string
+	// RevokedBefore is from when on sessions, codes, grants and tokens of the user count.
+	RevokedBefore Cutoff
 }
 
 // Profile are standard claims (OpenID Connect Core section 5.1), each empty where it isn't declared.

@@ -49,7 +49,7 @@ type Browser struct {
 }
 
 // Load reads the cookies for the issuer. A session counts only while its user is there as the same object with the same
-// credentials, and until the issuer's session lifetime since sign-in is over; a cookie made by another issuer counts for nothing.
+// credentials, and was not cut off since, and until the issuer's session lifetime since sign-in is over; a cookie made by another issuer counts for nothing.
 func Load(r *http.Request, iss *registry.Issuer, now time.Time) Browser {
 	b := Browser{}
 	if c, err := r.Cookie(cookieName(iss, sessionCookie)); err == nil {
@@ -75,6 +75,9 @@ func open(iss *registry.Issuer, cookie string, now time.Time) *Session {
 		return nil
 	}
 	authTime := time.UnixMilli(s.AuthTime).UTC()
+	if iss.CutOff(nil, user, authTime, now) {
+		return nil
+	}
 	// The lifetime of now counts as well as that of then: shortening it ends sessions.
 	expiresAt := time.UnixMilli(s.ExpiresAt).UTC()
 	if sooner := authTime.Add(iss.Lifetimes.Session); sooner.Before(expiresAt) {

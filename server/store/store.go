@@ -52,6 +52,8 @@ type Grant struct {
 	SessionID string
 	// AuthTime is when the user signed in.
 	AuthTime time.Time
+	// IssuedAt is when the grant was made. Whole seconds.
+	IssuedAt time.Time
 	// Scopes are the identity scopes that were granted.
 	Scopes []string
 	// Targets are what was granted at resource servers, each resource once.

@@ -85,6 +85,9 @@ func (v *Verifier) Active(ctx context.Context, iss *registry.Issuer, raw string,
 		return nil, inactive("its user has another subject now")
 	}
 	a.User = user
+	if iss.CutOff(a.OriginClient, user, a.Grant.IssuedAt, now) { // no token is older than its grant
+		return nil, inactive("its grant was made before a cut-off")
+	}
 	return a, nil
 }
 
@@ -96,6 +99,9 @@ func declared(iss *registry.Issuer, party Party, issuedAt, now time.Time) (*regi
 	client, ok := iss.Client(party.ID)
 	if !ok || client.UID != party.UID {
 		return nil, missing(iss, party.UID, issuedAt, now, "client")
+	}
+	if iss.CutOff(client, nil, issuedAt, now) {
+		return nil, inactive("it was issued before a cut-off of the issuer's or a client's")
 	}
 	return client, nil
 }

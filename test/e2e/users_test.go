@@ -3,6 +3,7 @@ package e2e
 import (
 	"context"
 	"testing"
+	"time"
 
 	"k8s.io/apimachinery/pkg/util/wait"
 	"sigs.k8s.io/yaml"
@@ -108,4 +109,39 @@ func withoutIdentity(t *testing.T, manifest string) string {
 		t.Fatal(err)
 	}
 	return string(text)
+}
+
+// Whatever object says so, what was issued before the time is refused within a second, and what is issued afterwards is good. The time
+// is in whole seconds: the next one has begun when the patch is sent.
+func TestRevokeTokensIssuedBefore(t *testing.T) {
+	for what, kind := range map[string]string{"a user's": "localuser", "a client's": "oauthclient"} {
+		t.Run(kind, func(t *testing.T) {
+			n := newTenant(t)
+			service := n.api("")
+			a := n.publicApp("app")
+			user := newUser(t)
+			answer, _ := a.tokens(user, "orders.read")
+			service.accepts(answer.AccessToken)
+			pending := user.allow(a.ask("orders.read"))
+
+			object := map[string][]string{"localuser": {user.name}, "oauthclient": {"app", "-n", n.namespace}}[kind]
+			now := nextSecond(t)
+			kubectl(t, "", append([]string{"patch", kind, "--type=merge", "--patch", `{"spec":{"revokeTokensIssuedBefore":"` + now.Format(time.RFC3339) + `"}}`}, object...)...)
+			service.comesToRefuse("revokeTokensIssuedBefore was "+what, answer.AccessToken)
+			pending.isRefused("it was issued before")
+			if kind == "localuser" {
+				eventually(t, "the session is over", enforced, sessionIsOver(user, a))
+			}
+			answer, _ = a.tokens(newPerson(t, user.name, user.password), "orders.read")
+			service.accepts(answer.AccessToken)
+		})
+	}
+}
+
+// nextSecond waits until the clock shows another second than now.
+func nextSecond(t *testing.T) time.Time {
+	t.Helper()
+	begin := time.Now().Truncate(time.Second)
+	eventually(t, "the second is over", 2*time.Second, func(context.Context) (bool, error) { return time.Now().Truncate(time.Second).After(begin), nil })
+	return begin.Add(time.Second).UTC()
 }

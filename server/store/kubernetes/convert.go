@@ -40,6 +40,7 @@ func newEntry(o *v1alpha1.OAuthGrant) *entry {
 		UserUID:             o.Spec.User.UID,
 		SessionID:           o.Spec.SessionID,
 		AuthTime:            o.Spec.AuthTime.Time,
+		IssuedAt:            o.Spec.IssuedAt.Time,
 		Scopes:              o.Spec.Scopes,
 		UserinfoClaims:      o.Spec.UserinfoClaims,
 		IDTokenClaims:       o.Spec.IDTokenClaims,
@@ -52,7 +53,7 @@ func newEntry(o *v1alpha1.OAuthGrant) *entry {
 	}
 	if o.Spec.RefreshUntil != nil {
 		g.RefreshUntil = o.Spec.RefreshUntil.Time
-		g.Generation, g.RotatedAt = max(o.Status.Generation, 1), o.CreationTimestamp.Time
+		g.Generation, g.RotatedAt = max(o.Status.Generation, 1), g.IssuedAt
 		if o.Status.RotatedAt != nil {
 			g.RotatedAt = o.Status.RotatedAt.Time
 		}
@@ -75,6 +76,7 @@ func newObject(namespace string, g *store.Grant) *v1alpha1.OAuthGrant {
 			User:                    v1alpha1.GrantUser{Name: g.User, UID: g.UserUID},
 			SessionID:               g.SessionID,
 			AuthTime:                metav1.NewTime(g.AuthTime),
+			IssuedAt:                metav1.NewTime(g.IssuedAt),
 			Scopes:                  slices.Clone(g.Scopes),
 			UserinfoClaims:          slices.Clone(g.UserinfoClaims),
 			IDTokenClaims:           slices.Clone(g.IDTokenClaims),

@@ -130,7 +130,7 @@ func newGrant(t testing.TB) *store.Grant {
 	now := time.Now().UTC().Truncate(time.Second)
 	return &store.Grant{
 		ID: newID(t), AuthorizationServer: "default", ClientID: "demo.print-shop", ClientUID: "client-uid",
-		User: "alice", UserUID: "user-uid", SessionID: "session", AuthTime: now,
+		User: "alice", UserUID: "user-uid", SessionID: "session", AuthTime: now, IssuedAt: now,
 		Scopes: []string{"openid"}, Targets: []store.Target{{Resource: "https://photos.demo.svc", Scopes: []string{"photos.read"}}},
 		ExpiresAt: now.Add(10 * time.Minute), Attempt: newID(t),
 	}
