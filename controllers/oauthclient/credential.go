@@ -40,7 +40,7 @@ type credential struct {
 // secretValue is a client secret. It goes no further than the Secret and the digest.
 type secretValue struct {
 	value, id string
-	// recordedID is the id that the Secret has for it. It differs where the client was created again, or moved to another issuer.
+	// recordedID is the id that the Secret has for it. It differs where the client was moved to another issuer.
 	recordedID string
 	createdAt  time.Time
 	// expiresAt is zero for a client secret that does not expire.
@@ -96,9 +96,10 @@ func (s secretValue) status(set *keys.Set, c *v1alpha1.OAuthClient) v1alpha1.Cli
 }
 
 // secretID names a client secret. It follows from the secret, so that another secret has another id and status can be made again
-// from the Secret alone; and it is keyed, so that it tells nothing of the secret.
+// from the Secret alone; and it is keyed, so that it tells nothing of the secret. The client is meant by its name: when a backup is
+// restored, its secrets have the ids that they had.
 func secretID(set *keys.Set, c *v1alpha1.OAuthClient, value string) string {
-	sum := set.ClientDigest(string(c.UID), "id", time.Time{}, value)
+	sum := set.ClientDigest(compile.ClientID(c), "id", time.Time{}, value)
 	return strings.ToLower(base32.StdEncoding.EncodeToString(sum[:10]))
 }
 
