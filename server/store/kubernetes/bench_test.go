@@ -5,6 +5,9 @@ import (
 	"testing"
 	"time"
 
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/latchkey-io/latchkey/api/v1alpha1"
 	"github.com/latchkey-io/latchkey/server/store"
 )
 
@@ -13,10 +16,13 @@ const manyGrants = 100_000
 
 // filledStore is a Store that the watch has told of many grants; it has no client, because nothing here may need one.
 func filledStore(b *testing.B) *Store {
-	s := &Store{index: newIndex(time.Now)}
+	s := &Store{}
+	k := grantKind()
+	s.objects = &objects[store.Grant, *v1alpha1.OAuthGrant]{kind: k, index: newIndex(time.Now, k.decode, s.lookup.Replace)}
 	list := make([]any, manyGrants)
 	for i := range list {
 		o := object(fmt.Sprintf("g%d", i), fmt.Sprint(i+1), false)
+		o.Spec.ExpiresAt = metav1.NewTime(time.Now().Add(time.Hour))
 		o.Spec.AuthorizationServerName, o.Spec.User.UID, o.Spec.SessionID = "default", fmt.Sprint("user-", i/10), fmt.Sprint("session-", i)
 		list[i] = o
 	}
@@ -29,6 +35,7 @@ func filledStore(b *testing.B) *Store {
 func BenchmarkGet(b *testing.B) {
 	s := filledStore(b)
 	b.ReportAllocs()
+	b.ResetTimer()
 	b.RunParallel(func(pb *testing.PB) {
 		for pb.Next() {
 			if _, err := s.Get(b.Context(), "g77777"); err != nil {

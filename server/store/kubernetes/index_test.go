@@ -7,6 +7,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/latchkey-io/latchkey/api/v1alpha1"
+	"github.com/latchkey-io/latchkey/server/store"
 )
 
 func object(id, version string, revoked bool) *v1alpha1.OAuthGrant {
@@ -19,7 +20,9 @@ func object(id, version string, revoked bool) *v1alpha1.OAuthGrant {
 	return o
 }
 
-func newTestIndex(at *time.Time) *index { return newIndex(func() time.Time { return *at }) }
+func newTestIndex(at *time.Time) *index[store.Grant, *v1alpha1.OAuthGrant] {
+	return newIndex(func() time.Time { return *at }, newGrantEntry, nil)
+}
 
 func must(t *testing.T, err error) {
 	t.Helper()
@@ -31,9 +34,9 @@ func must(t *testing.T, err error) {
 func TestTheWatchDoesNotUndoOurOwnWrites(t *testing.T) {
 	now := time.Unix(1000, 0)
 	x := newTestIndex(&now)
-	x.put(newEntry(object("a", "12", true)))
+	x.put(newGrantEntry(object("a", "12", true)))
 	must(t, x.Add(object("a", "9", false)))
-	if x.get("a").grant.RevokedAt.IsZero() {
+	if x.get("a").value.RevokedAt.IsZero() {
 		t.Error("an older event brought the grant back to life")
 	}
 	must(t, x.Replace(nil, "10"))
@@ -51,7 +54,7 @@ func TestADeletedIDStaysKnown(t *testing.T) {
 	x := newTestIndex(&now)
 	must(t, x.Add(object("a", "5", false)))
 	must(t, x.Delete(object("a", "7", false)))
-	x.put(newEntry(object("a", "5", false))) // the answer of our own Create, late
+	x.put(newGrantEntry(object("a", "5", false))) // the answer of our own Create, late
 	if x.get("a") != nil {
 		t.Error("a deleted grant came back")
 	}
