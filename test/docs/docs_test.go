@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"unicode"
 
 	"github.com/latchkey-io/latchkey/hack/controlplane/build"
 )
@@ -38,7 +39,9 @@ var (
 	testName = regexp.MustCompile(`\bTest[A-Z]\w+`)
 	named    = regexp.MustCompile("`((?:server|controllers|test|hack|api)[a-z0-9/]*)`|\\b(Test[A-Z]\\w+)")
 	declared = regexp.MustCompile(`(?m)^func (Test\w+)\(`)
-	link     = regexp.MustCompile(`\]\(([^)#:]+)\)`)
+	link     = regexp.MustCompile(`\]\(([^)#:]+)[^):]*\)`)
+	anchor   = regexp.MustCompile(`\]\(([^)#:]*)#([^)]+)\)`)
+	heading  = regexp.MustCompile(`(?m)^#+ (.+)$`)
 )
 
 // pagesOfClaims are the pages whose tables end with the tests that hold what a row claims.
@@ -102,23 +105,67 @@ func testsOf(t *testing.T, dir string) []string {
 	return names
 }
 
-func TestEveryLinkLeadsSomewhere(t *testing.T) {
+// pages are the README and all pages of documentation.
+func pages(t *testing.T) []string {
+	t.Helper()
 	dir := root(t)
-	pages := []string{filepath.Join(dir, "README.md")}
+	found := []string{filepath.Join(dir, "README.md")}
 	err := filepath.WalkDir(filepath.Join(dir, "docs"), func(path string, _ fs.DirEntry, err error) error {
 		if strings.HasSuffix(path, ".md") {
-			pages = append(pages, path)
+			found = append(found, path)
 		}
 		return err
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, page := range pages {
-		for _, match := range link.FindAllStringSubmatch(read(t, page), -1) {
+	return found
+}
+
+func TestEveryLinkLeadsSomewhere(t *testing.T) {
+	for _, page := range pages(t) {
+		text := read(t, page)
+		for _, match := range link.FindAllStringSubmatch(text, -1) {
 			if _, err := os.Stat(filepath.Join(filepath.Dir(page), match[1])); err != nil {
 				t.Errorf("%s: %v", page, err)
 			}
+		}
+		for _, match := range anchor.FindAllStringSubmatch(text, -1) {
+			target := page
+			if match[1] != "" {
+				target = filepath.Join(filepath.Dir(page), match[1])
+			}
+			if !slices.Contains(anchors(t, target), match[2]) {
+				t.Errorf("%s: %s has no heading #%s", page, target, match[2])
+			}
+		}
+	}
+}
+
+// anchors are those of a page's headings, as GitHub makes them.
+func anchors(t *testing.T, page string) (out []string) {
+	t.Helper()
+	for _, match := range heading.FindAllStringSubmatch(read(t, page), -1) {
+		kept := strings.Map(func(r rune) rune {
+			switch {
+			case r == ' ':
+				return '-'
+			case r == '-' || r == '_' || unicode.IsLetter(r) || unicode.IsDigit(r):
+				return unicode.ToLower(r)
+			}
+			return -1
+		}, match[1])
+		out = append(out, kept)
+	}
+	return out
+}
+
+// Whoever reads the README finds every page from there.
+func TestEveryPageIsLinkedInTheREADME(t *testing.T) {
+	readme := read(t, filepath.Join(root(t), "README.md"))
+	for _, page := range pages(t)[1:] {
+		if name := "docs/" + filepath.Base(page); !strings.Contains(readme, "]("+name) {
+			t.Errorf("the README has no link to %s", name)
 		}
 	}
 }

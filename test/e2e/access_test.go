@@ -142,7 +142,8 @@ func TestOwnerAllowsWhatTheMessageSaysAndTakesItBack(t *testing.T) {
 
 	owner.setAccess("[" + strings.Join(rules, ", ") + "]")
 	g.areAllowed()
-	answer, _ := g.app.tokens(alice(t), "openid offline_access orders.read orders.write")
+	user := alice(t)
+	answer, _ := g.app.tokens(user, "openid offline_access orders.read orders.write")
 	service.accepts(answer.AccessToken)
 	service.has("the user's token is good for both", answer.AccessToken, "orders.read", "orders.write")
 	own, err := g.asks(t.Context(), "orders.read orders.write")
@@ -166,6 +167,13 @@ func TestOwnerAllowsWhatTheMessageSaysAndTakesItBack(t *testing.T) {
 	service.has("the service's token is good for nothing", own.AccessToken)
 	if own, err = g.asks(t.Context(), "orders.read"); err != nil || own.AccessToken != "" || own.Error != "invalid_scope" && own.Error != "invalid_target" {
 		t.Errorf("the service is answered with %q %s, %v", own.Scope, own.Error, err)
+	}
+
+	owner.setAccess(`[{namespaceSelector: {}, clients: [app], scopes: ["*"]}]`)
+	service.has("what the user granted is good again", answer.AccessToken, "orders.read", "orders.write")
+	again := g.app.ask("openid orders.read orders.write")
+	if met := describe(user.open(again), again); met != "a code" {
+		t.Errorf("the user, who has allowed it, meets %s", met)
 	}
 }
 
