@@ -1,0 +1,153 @@
+package valkey_test
+
+import (
+	"bytes"
+	"errors"
+	"io"
+	"net"
+	"sync/atomic"
+	"testing"
+
+	"github.com/latchkey-io/latchkey/server/store"
+	"github.com/latchkey-io/latchkey/server/store/storetest"
+	"github.com/latchkey-io/latchkey/server/store/valkey"
+)
+
+// lossy stands between a store and the real server, and breaks the connections on which certain requests are made.
+type lossy struct {
+	target string
+	// word is what such a request contains; faults is how many are still to be broken.
+	word   []byte
+	faults atomic.Int64
+	// deliver: the request arrives, and its answer does not.
+	deliver bool
+	seen    atomic.Int64
+}
+
+// listen returns the address that the store connects to.
+func (l *lossy) listen(t *testing.T) string {
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = listener.Close() })
+	go func() {
+		for {
+			client, err := listener.Accept()
+			if err != nil {
+				return
+			}
+			go l.serve(client)
+		}
+	}()
+	return listener.Addr().String()
+}
+
+func (l *lossy) serve(client net.Conn) {
+	defer func() { _ = client.Close() }()
+	server, err := net.Dial("tcp", l.target)
+	if err != nil {
+		return
+	}
+	defer func() { _ = server.Close() }()
+	var lost atomic.Bool
+	go func() {
+		defer func() { _ = client.Close() }()
+		buffer := make([]byte, 64<<10)
+		for {
+			n, err := server.Read(buffer)
+			if err != nil || lost.Load() {
+				return
+			}
+			if _, err := client.Write(buffer[:n]); err != nil {
+				return
+			}
+		}
+	}()
+	buffer := make([]byte, 64<<10)
+	for {
+		n, err := client.Read(buffer)
+		if err != nil {
+			return
+		}
+		if bytes.Contains(buffer[:n], l.word) {
+			l.seen.Add(1)
+			if l.faults.Add(-1) >= 0 {
+				lost.Store(true)
+				if !l.deliver {
+					return
+				}
+			}
+		}
+		if _, err := server.Write(buffer[:n]); err != nil || lost.Load() && l.drained(server) {
+			return
+		}
+	}
+}
+
+// drained waits for the server to have answered: then it has done what was asked.
+func (l *lossy) drained(server net.Conn) bool {
+	_, _ = io.ReadAtLeast(server, make([]byte, 1), 1) // or the other reader has had it, and ended
+	return true
+}
+
+func TestUnknownOutcomeIsDecidedByTheStoredAttempt(t *testing.T) {
+	for name, test := range map[string]struct {
+		faults  int64
+		deliver bool
+		created bool
+	}{
+		"the answer is lost":    {faults: 1, deliver: true, created: true},
+		"the request is lost":   {faults: 1, created: true},
+		"two requests are lost": {faults: 2},
+	} {
+		t.Run(name, func(t *testing.T) {
+			server, _ := alone(t)
+			l := &lossy{target: server.Address, word: []byte("\r\nNX\r\n"), deliver: test.deliver}
+			s := open(t, valkey.Config{Addresses: []string{l.listen(t)}})
+			l.faults.Store(test.faults)
+			g := storetest.NewGrant()
+			err := s.Create(t.Context(), g)
+			if (err == nil) != test.created || errors.Is(err, store.ErrExists) {
+				t.Errorf("got %v", err)
+			}
+			if l.seen.Load() == 0 {
+				t.Error("no request was broken")
+			}
+			if _, err := s.Get(t.Context(), g.ID); (err == nil) != test.created {
+				t.Errorf("then Get: %v", err)
+			}
+		})
+	}
+}
+
+func TestUnknownOutcomeOfASecondAttemptIsExists(t *testing.T) {
+	server, config := alone(t)
+	first := open(t, config)
+	g := create(t, first)
+	l := &lossy{target: server.Address, word: []byte("\r\nNX\r\n"), deliver: true}
+	second := open(t, valkey.Config{Addresses: []string{l.listen(t)}})
+	l.faults.Store(1)
+	again := *g
+	again.Attempt = "another"
+	if err := second.Create(t.Context(), &again); !errors.Is(err, store.ErrExists) {
+		t.Errorf("got %v", err)
+	}
+}
+
+// The generation that is there after an answer was lost may be this call's own doing or another's.
+func TestUnknownOutcomeOfARotationIsConflict(t *testing.T) {
+	for name, deliver := range map[string]bool{"the answer is lost": true, "the request is lost": false} {
+		t.Run(name, func(t *testing.T) {
+			server, _ := alone(t)
+			l := &lossy{target: server.Address, word: []byte("redis.call('SET', KEYS[1], ARGV[2], 'PX', ARGV[3])"), deliver: deliver}
+			s := open(t, valkey.Config{Addresses: []string{l.listen(t)}})
+			g := create(t, s)
+			l.faults.Store(1)
+			got, err := s.Rotate(t.Context(), g.ID, 1, g.RotatedAt, g.ExpiresAt)
+			if deliver != errors.Is(err, store.ErrConflict) || !deliver && err != nil || got == nil || got.Generation != 2 {
+				t.Errorf("got %+v, %v", got, err)
+			}
+		})
+	}
+}

@@ -1,0 +1,206 @@
+package valkey_test
+
+import (
+	"errors"
+	"fmt"
+	"regexp"
+	"strconv"
+	"testing"
+	"time"
+
+	"github.com/latchkey-io/latchkey/hack/valkeyserver"
+	"github.com/latchkey-io/latchkey/server/store"
+	"github.com/latchkey-io/latchkey/server/store/storetest"
+	"github.com/latchkey-io/latchkey/server/store/valkey"
+)
+
+func alone(t testing.TB) (*valkeyserver.Server, valkey.Config) {
+	s := valkeyserver.Start(t, valkeyserver.Options{})
+	return s, valkey.Config{Addresses: []string{s.Address}}
+}
+
+func create(t testing.TB, s *valkey.Store) *store.Grant {
+	t.Helper()
+	g := storetest.NewGrant()
+	if err := s.Create(t.Context(), g); err != nil {
+		t.Fatal(err)
+	}
+	return g
+}
+
+// calls is how many commands of the kind the server has executed.
+func calls(t testing.TB, s *valkeyserver.Server, command string) int {
+	t.Helper()
+	match := regexp.MustCompile(`cmdstat_` + command + `:calls=(\d+)`).FindStringSubmatch(s.Do(t, "INFO", "commandstats"))
+	if match == nil {
+		return 0
+	}
+	n, err := strconv.Atoi(match[1])
+	if err != nil {
+		t.Fatal(err)
+	}
+	return n
+}
+
+func TestAGrantThatIsKnownCostsNoRequest(t *testing.T) {
+	server, config := alone(t)
+	s := open(t, config)
+	g := create(t, s)
+	before := calls(t, server, "get")
+	for range 1000 {
+		if got, err := s.Get(t.Context(), g.ID); err != nil || !got.Alive(time.Now()) {
+			t.Fatal(got, err)
+		}
+	}
+	// One, and a few more where the race detector on a busy machine let the sign of life come late.
+	if n := calls(t, server, "get") - before; n > 20 {
+		t.Errorf("1000 reads of a known grant cost %d requests", n)
+	}
+}
+
+func TestARevokedGrantIsDeadEverywhereWithinASecond(t *testing.T) {
+	for name, start := range backends() {
+		t.Run(name, func(t *testing.T) {
+			config := start(t)
+			a, b := open(t, config), open(t, config)
+			g := create(t, a)
+			if got, err := b.Get(t.Context(), g.ID); err != nil || !got.Alive(time.Now()) {
+				t.Fatal(got, err)
+			}
+			began := time.Now()
+			if err := a.Revoke(t.Context(), g.ID, store.ReasonSignedOut, began); err != nil {
+				t.Fatal(err)
+			}
+			for {
+				got, err := b.Get(t.Context(), g.ID)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if !got.Alive(time.Now()) {
+					break
+				}
+				if took := time.Since(began); took > time.Second {
+					t.Fatalf("still alive after %s", took)
+				}
+			}
+		})
+	}
+}
+
+// Whatever becomes of the connection: what is remembered is not believed for longer than a second, and what can't be read is an
+// error.
+func TestUnreadableIsNeitherAliveNorAbsent(t *testing.T) {
+	for name, outage := range map[string]struct {
+		begin func(testing.TB, *valkeyserver.Server)
+		end   func(testing.TB, *valkeyserver.Server)
+		kept  bool
+	}{
+		"it hangs": {begin: func(t testing.TB, s *valkeyserver.Server) { s.Pause(t) }, end: func(t testing.TB, s *valkeyserver.Server) { s.Resume(t) }, kept: true},
+		"it dies":  {begin: func(t testing.TB, s *valkeyserver.Server) { s.Kill(t) }, end: func(t testing.TB, s *valkeyserver.Server) { s.Restart(t) }},
+	} {
+		t.Run(name, func(t *testing.T) {
+			server, config := alone(t)
+			s := open(t, config)
+			known := create(t, s)
+			if _, err := s.Get(t.Context(), known.ID); err != nil {
+				t.Fatal(err)
+			}
+			outage.begin(t, server)
+			began := time.Now()
+			for {
+				_, err := s.Get(t.Context(), known.ID)
+				if errors.Is(err, store.ErrNotFound) {
+					t.Fatal("a grant that can't be read is called absent")
+				}
+				if err != nil {
+					break
+				}
+				if took := time.Since(began); took > time.Second {
+					t.Fatalf("what was remembered is still believed after %s", took)
+				}
+			}
+			wantUnknown(t, s, known)
+			outage.end(t, server)
+			eventually(t, "it recovers", func() bool { return s.Create(t.Context(), storetest.NewGrant()) == nil })
+			_, err := s.Get(t.Context(), known.ID)
+			if outage.kept && err != nil || !outage.kept && !errors.Is(err, store.ErrNotFound) {
+				t.Errorf("after the outage: %v", err)
+			}
+		})
+	}
+}
+
+// wantUnknown calls every method, none of which may say yes or no.
+func wantUnknown(t *testing.T, s *valkey.Store, known *store.Grant) {
+	t.Helper()
+	_, rotateErr := s.Rotate(t.Context(), known.ID, 1, time.Now(), known.ExpiresAt)
+	_, findErr := s.Find(t.Context(), store.Query{AuthorizationServer: known.AuthorizationServer, UserUID: known.UserUID})
+	device := storetest.NewDevice()
+	_, deviceErr := s.Devices().Get(t.Context(), device.Name)
+	_, pendingErr := s.Devices().Pending(t.Context(), device.ClientUID, time.Now())
+	for what, err := range map[string]error{
+		"Create": s.Create(t.Context(), storetest.NewGrant()), "Revoke": s.Revoke(t.Context(), known.ID, store.ReasonSignedOut, time.Now()),
+		"Rotate": rotateErr, "Find": findErr, "Create of a device": s.Devices().Create(t.Context(), device), "Get of a device": deviceErr, "Pending": pendingErr,
+	} {
+		if err == nil || errors.Is(err, store.ErrNotFound) || errors.Is(err, store.ErrExists) || errors.Is(err, store.ErrConflict) {
+			t.Errorf("%s: %v", what, err)
+		}
+	}
+}
+
+func TestAServerThatComesLateIsConnectedTo(t *testing.T) {
+	server, config := alone(t)
+	server.Kill(t)
+	s, err := valkey.New(config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	done := make(chan error, 1)
+	ctx := t.Context()
+	go func() { done <- s.Start(ctx) }()
+	if _, err := s.Get(t.Context(), "unknown"); err == nil || errors.Is(err, store.ErrNotFound) {
+		t.Errorf("before it is connected: %v", err)
+	}
+	if s.Connected() {
+		t.Error("it says that it is connected")
+	}
+	server.Restart(t)
+	eventually(t, "it is connected", s.Connected)
+	create(t, s)
+}
+
+// Nothing has to be swept: every key that is ever written forgets itself.
+func TestEveryKeyExpires(t *testing.T) {
+	server, config := alone(t)
+	s := open(t, config)
+	g := create(t, s)
+	if _, err := s.Rotate(t.Context(), g.ID, 1, time.Now(), time.Now().Add(100*time.Hour)); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Revoke(t.Context(), create(t, s).ID, store.ReasonSignedOut, time.Now()); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Delete(t.Context(), create(t, s).ID); err != nil {
+		t.Fatal(err)
+	}
+	d := storetest.NewDevice()
+	if err := s.Devices().Create(t.Context(), d); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Devices().Decide(t.Context(), d.Name, d.ID, storetest.NewDecision()); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Check(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	const script = `local bad, all = {}, redis.call('KEYS', '*')
+for _, k in ipairs(all) do if redis.call('PTTL', k) < 0 then bad[#bad + 1] = k end end
+return {#all, bad}`
+	if got := server.Do(t, "EVAL", script, "0"); !regexp.MustCompile(`^\[\d\d \[\]\]$`).MatchString(got) {
+		t.Errorf("keys, and those that stay for good: %s", got)
+	}
+	left := server.Do(t, "PTTL", fmt.Sprintf("latchkey:grant:{%s}", g.ID))
+	if ms, err := strconv.Atoi(left); err != nil || time.Duration(ms)*time.Millisecond < 100*time.Hour {
+		t.Errorf("a grant that was refreshed is kept for %s ms", left)
+	}
+}

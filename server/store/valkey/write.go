@@ -1,0 +1,160 @@
+package valkey
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	driver "github.com/valkey-io/valkey-go"
+)
+
+// errNotReplicated: the primary has done what was asked, and no replica has confirmed it in time. A failover may undo it.
+var errNotReplicated = errors.New("store/valkey: no replica confirmed the write in time")
+
+// errNoAnswer: it is not known whether the write was done.
+var errNoAnswer = errors.New("store/valkey: no answer")
+
+// redirects is how often a write follows a slot of a Cluster that has moved.
+const redirects = 3
+
+// command makes one command, anew for each attempt.
+type command func(driver.Builder) driver.Completed
+
+// write sends a command that changes one key, on a connection of its own, and returns the answer once a replica has done it too,
+// where the primary has one. No value is answered as the empty string. The error is errNoAnswer when the outcome is not known,
+// errNotReplicated when it may be undone; with any other nothing was done.
+func (s *Store) write(ctx context.Context, verb string, cmd command) (string, error) {
+	s.config.OnWrite(verb)
+	return s.apply(ctx, cmd)
+}
+
+func (s *Store) apply(ctx context.Context, cmd command) (string, error) {
+	l := s.links.Load()
+	if l == nil || l.writer == nil {
+		return "", errNotConnected
+	}
+	select {
+	case s.slots <- struct{}{}:
+		defer func() { <-s.slots }()
+	case <-ctx.Done():
+		return "", context.Cause(ctx)
+	}
+	var (
+		answer string
+		err    error
+		node   = l.writer
+	)
+	for range redirects {
+		err = node.Dedicated(func(c driver.DedicatedClient) error {
+			answer, err = send(ctx, c, cmd)
+			return err
+		})
+		refusal, refused := driver.IsValkeyErr(err)
+		if !refused {
+			return answer, err
+		}
+		address, moved := refusal.IsMoved()
+		if !moved {
+			break
+		}
+		if node = l.writer.Nodes()[address]; node == nil {
+			break // one that isn't known yet, and will be in a moment
+		}
+	}
+	return "", fmt.Errorf("store/valkey: the server refused: %w", err)
+}
+
+// send is one attempt. ROLE travels with the command, and says how many replicas there are to wait for.
+func send(ctx context.Context, c driver.DedicatedClient, cmd command) (string, error) {
+	call, cancel := context.WithTimeout(ctx, callTimeout)
+	defer cancel()
+	results := c.DoMulti(call, cmd(c.B()), c.B().Role().Build())
+	answer, err := text(results[0])
+	if _, refused := driver.IsValkeyErr(err); refused {
+		return "", err
+	}
+	if err != nil {
+		return "", fmt.Errorf("%w: %w", errNoAnswer, err)
+	}
+	is, err := roleOf(results[1])
+	if err != nil {
+		return "", fmt.Errorf("%w: %w", errNotReplicated, err)
+	}
+	if is.replicas == 0 {
+		return answer, nil
+	}
+	return answer, await(ctx, c)
+}
+
+// text is an answer that is a string; empty for any other, and for none.
+func text(r driver.ValkeyResult) (string, error) {
+	m, err := r.ToMessage()
+	if driver.IsValkeyNil(err) || err == nil && !m.IsString() {
+		return "", nil
+	}
+	if err != nil {
+		return "", err
+	}
+	return m.ToString()
+}
+
+// await returns once a replica has done all that was written on the connection.
+func await(ctx context.Context, c driver.DedicatedClient) error {
+	ctx, cancel := context.WithTimeout(ctx, replicaTimeout+callTimeout)
+	defer cancel()
+	n, err := c.Do(ctx, c.B().Wait().Numreplicas(1).Timeout(replicaTimeout.Milliseconds()).Build()).AsInt64()
+	if err != nil {
+		return fmt.Errorf("%w: %w", errNotReplicated, err)
+	}
+	if n == 0 {
+		return errNotReplicated
+	}
+	return nil
+}
+
+// create is the command that sets a key which does not exist yet. The answer is the value that it has had before, empty where it
+// had none.
+func create(key, value string, lifetime int64) command {
+	return func(b driver.Builder) driver.Completed {
+		return b.Set().Key(key).Value(value).Nx().Get().PxMilliseconds(lifetime).Build()
+	}
+}
+
+// What swap answers, when not the value that is there.
+const (
+	swapped = ""
+	absent  = "-"
+)
+
+// swapScript replaces a value that is the one expected. The answer is swapped, absent, or the value that is there instead.
+const swapScript = `local current = redis.call('GET', KEYS[1])
+if not current then return '` + absent + `' end
+if current ~= ARGV[1] then return current end
+redis.call('SET', KEYS[1], ARGV[2], 'PX', ARGV[3])
+return '` + swapped + `'`
+
+// swap is the compare-and-swap of everything. A value that is replaced by itself is written all the same, and waited for.
+func swap(key, from, to string, lifetime int64) command {
+	return func(b driver.Builder) driver.Completed {
+		return b.Eval().Script(swapScript).Numkeys(1).Key(key).Arg(from, to, fmt.Sprint(lifetime)).Build()
+	}
+}
+
+// withdrawScript takes a key away whose value is the one expected.
+const withdrawScript = `if redis.call('GET', KEYS[1]) ~= ARGV[1] then return '' end
+redis.call('UNLINK', KEYS[1])
+return ''`
+
+// withdraw undoes a create that no replica confirmed, unless somebody has written since.
+func (s *Store) withdraw(ctx context.Context, key, value string) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
+	defer cancel()
+	_, err := s.write(ctx, VerbDelete, func(b driver.Builder) driver.Completed {
+		return b.Eval().Script(withdrawScript).Numkeys(1).Key(key).Arg(value).Build()
+	})
+	if errors.Is(err, errNotReplicated) { // which is no news
+		return nil
+	}
+	return err
+}
