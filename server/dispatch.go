@@ -133,7 +133,7 @@ func allows(methods []string, method string) bool {
 func setCommonHeaders(h http.Header, iss *registry.Issuer) {
 	h.Set("X-Content-Type-Options", "nosniff")
 	h.Set("Referrer-Policy", "no-referrer")
-	if iss != nil && iss.Secure && !iss.Loopback() {
+	if iss != nil && iss.Secure && !iss.Loopback {
 		h.Set("Strict-Transport-Security", "max-age=31536000")
 	}
 }

@@ -2,7 +2,6 @@ package compile
 
 import (
 	"fmt"
-	"net/url"
 	"slices"
 	"strings"
 	"time"
@@ -24,19 +23,18 @@ const (
 
 // AuthorizationServer compiles an issuer's configuration; nil when it is refused. With problems it is honoured but for those.
 func AuthorizationServer(w World, as *v1alpha1.AuthorizationServer) (*registry.Config, []Problem) {
-	u, err := url.Parse(as.Spec.Issuer)
-	if err != nil || u.Host == "" {
+	url, err := registry.ParseIssuerURL(as.Spec.Issuer)
+	if err != nil {
 		return nil, []Problem{refused(v1alpha1.ReasonInvalid, "spec.issuer is not an absolute URL")}
 	}
-	if p := conflict(w, as, u); p != nil {
+	if p := conflict(w, as, url); p != nil {
 		return nil, []Problem{*p}
 	}
 	algorithms := Algorithms(as)
 	users, groups := prefixes(as)
 	c := &registry.Config{
-		Name: as.Name, UID: string(as.UID),
-		URL: as.Spec.Issuer, Host: u.Host, Path: u.Path, Secure: u.Scheme == "https",
-		DisplayName:          firstNonEmpty(as.Spec.DisplayName, u.Hostname()),
+		IssuerURL: url, Name: as.Name, UID: string(as.UID),
+		DisplayName:          firstNonEmpty(as.Spec.DisplayName, url.Hostname()),
 		Algorithms:           algorithms,
 		AccessTokenAlgorithm: prefer(algorithms, keys.ES256), IDTokenAlgorithm: prefer(algorithms, keys.RS256),
 		UsernamePrefix: users, GroupsPrefix: groups,
@@ -131,13 +129,13 @@ func lifetimes(l *v1alpha1.Lifetimes) registry.Lifetimes {
 }
 
 // conflict finds an older AuthorizationServer that stands in the way.
-func conflict(w World, as *v1alpha1.AuthorizationServer, u *url.URL) *Problem {
+func conflict(w World, as *v1alpha1.AuthorizationServer, url registry.IssuerURL) *Problem {
 	users, groups := prefixes(as)
 	for _, other := range w.AuthorizationServers() {
 		if other.UID == as.UID || !older(other, as) {
 			continue
 		}
-		if o, err := url.Parse(other.Spec.Issuer); err == nil && nested(u, o) {
+		if o, err := registry.ParseIssuerURL(other.Spec.Issuer); err == nil && nested(url, o) {
 			p := refused(v1alpha1.ReasonIssuerConflict, "issuer %s is the same as, or nested in, that of AuthorizationServer %s, which is older; choose another host or path", as.Spec.Issuer, other.Name)
 			return &p
 		}
@@ -151,7 +149,7 @@ func conflict(w World, as *v1alpha1.AuthorizationServer, u *url.URL) *Problem {
 
 // nested says whether two issuers share a host and path, or one path lies below the other. An issuer without a path may
 // share its host with others: the reserved first segments keep their URLs apart.
-func nested(a, b *url.URL) bool {
+func nested(a, b registry.IssuerURL) bool {
 	if !strings.EqualFold(a.Host, b.Host) {
 		return false
 	}

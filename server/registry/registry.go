@@ -3,11 +3,7 @@
 package registry
 
 import (
-	"net"
-	"net/netip"
-	"net/url"
 	"slices"
-	"strconv"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -79,12 +75,9 @@ func (s *Snapshot) ByPath(host, path string) (*Issuer, bool) {
 
 // Config is what an AuthorizationServer declares, resolved: the part of an Issuer that changes with that object alone.
 type Config struct {
+	IssuerURL
 	// Name and UID are the AuthorizationServer object's.
 	Name, UID string
-	// URL is the issuer identifier, Host its host and port as browsers send them, Path its path without a trailing slash.
-	URL, Host, Path string
-	// Secure is true for https.
-	Secure bool
 	// DisplayName is what pages call the issuer.
 	DisplayName string
 	// Algorithms are the JWS algorithms there are keys for. AccessTokenAlgorithm and IDTokenAlgorithm are the defaults.
@@ -108,22 +101,6 @@ type Lifetimes struct {
 	RefreshToken, RefreshTokenIdle time.Duration
 	// DeviceCode is how long a user may take to enter a user code (RFC 8628 section 3.2).
 	DeviceCode time.Duration
-}
-
-// Endpoint is the URL of an endpoint of the issuer; path starts with a slash.
-func (c *Config) Endpoint(path string) string { return c.URL + path }
-
-// Loopback says whether the issuer's host is the machine itself.
-func (c *Config) Loopback() bool {
-	host := c.Host
-	if h, _, err := net.SplitHostPort(c.Host); err == nil {
-		host = h
-	}
-	if host == "localhost" {
-		return true
-	}
-	ip, err := netip.ParseAddr(strings.Trim(host, "[]"))
-	return err == nil && ip.IsLoopback()
 }
 
 // Issuer is an authorization server with all that belongs to it.
@@ -325,46 +302,4 @@ func (i *Issuer) SessionID(c *Client, sessionID string) string {
 		return sessionID
 	}
 	return i.Keys.PairwiseSessionID(c.Sector, sessionID)
-}
-
-// RedirectURI is a registered redirect URI.
-type RedirectURI struct {
-	// URI as declared.
-	URI string
-	// loopback is the URI without its port if the port may differ (RFC 8252 section 7.3), else empty.
-	loopback string
-}
-
-// ParseRedirectURI prepares a registered redirect URI for matching. Only that of a native application, which is a public
-// client (RFC 8252 section 8.4), may have another port.
-func ParseRedirectURI(uri string, public bool) RedirectURI {
-	if !public {
-		return RedirectURI{URI: uri}
-	}
-	return RedirectURI{URI: uri, loopback: withoutLoopbackPort(uri)}
-}
-
-// Matches compares a requested redirect URI exactly (RFC 9700 section 2.1), but for the port of a loopback IP redirect.
-func (r RedirectURI) Matches(requested string) bool {
-	if requested == r.URI {
-		return true
-	}
-	return r.loopback != "" && withoutLoopbackPort(requested) == r.loopback
-}
-
-// withoutLoopbackPort returns an http URI of a loopback IP address without its port, or "" for any other. `localhost` is
-// no loopback IP address: a resolver may answer anything for it (RFC 8252 section 8.3).
-func withoutLoopbackPort(uri string) string {
-	u, err := url.Parse(uri)
-	if err != nil || u.Scheme != "http" || u.User != nil || (u.Hostname() != "127.0.0.1" && u.Hostname() != "::1") {
-		return ""
-	}
-	rest, ok := strings.CutPrefix(uri, "http://"+u.Host)
-	if !ok || strings.HasSuffix(u.Host, ":") || strings.ContainsAny(rest, "#\\") {
-		return ""
-	}
-	if _, err := strconv.ParseUint(u.Port(), 10, 16); u.Port() != "" && (err != nil || len(u.Port()) > 5) {
-		return "" // no port that a browser, or the page's policy, could name
-	}
-	return "http://" + u.Hostname() + rest
 }

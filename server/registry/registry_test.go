@@ -81,12 +81,14 @@ func TestRedirectURIMatches(t *testing.T) {
 
 // Security: Host spoofing: the host only chooses among the issuers that share a path.
 func TestSnapshotByPath(t *testing.T) {
-	issuer := func(url, host, path string) *Issuer {
-		return &Issuer{Config: &Config{URL: url, Host: host, Path: path}}
+	issuer := func(url string) *Issuer {
+		u, err := ParseIssuerURL(url)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return &Issuer{Config: &Config{IssuerURL: u}}
 	}
-	alone := issuer("https://a.example", "a.example", "")
-	left := issuer("https://b.example/t", "b.example", "/t")
-	right := issuer("https://c.example:8443/t", "c.example:8443", "/t")
+	alone, left, right := issuer("https://a.example"), issuer("https://b.example/t"), issuer("https://c.example:8443/t")
 	s := NewSnapshot([]*Issuer{alone, left, right})
 	tests := []struct {
 		host, path string
@@ -146,7 +148,7 @@ func TestHolderHas(t *testing.T) {
 	if h.Has("https://a.example") {
 		t.Error("the zero Holder has an issuer")
 	}
-	h.Store(NewSnapshot([]*Issuer{{Config: &Config{URL: "https://a.example"}}}))
+	h.Store(NewSnapshot([]*Issuer{{Config: &Config{IssuerURL: IssuerURL{URL: "https://a.example"}}}}))
 	for issuer, want := range map[string]bool{"https://a.example": true, "https://a.example/": false, "https://b.example": false, "": false} {
 		if h.Has(issuer) != want {
 			t.Errorf("%q: %t", issuer, !want)

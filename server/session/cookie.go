@@ -1,8 +1,6 @@
 package session
 
 import (
-	"crypto/sha256"
-	"encoding/hex"
 	"net/http"
 
 	"github.com/latchkey-io/latchkey/server/registry"
@@ -20,12 +18,10 @@ const (
 // __Host- wants, so the name says whose it is. The prefix keeps other hosts of the domain from setting it; a plain http
 // issuer, on loopback only, can't have it.
 func cookieName(iss *registry.Issuer, k kind) string {
-	sum := sha256.Sum256([]byte(iss.URL))
-	name := "latchkey-" + string(k) + "-" + hex.EncodeToString(sum[:8])
 	if iss.Secure {
-		return "__Host-" + name
+		return "__Host-latchkey-" + string(k) + "-" + iss.Tag
 	}
-	return name
+	return "latchkey-" + string(k) + "-" + iss.Tag
 }
 
 // setCookie sets a cookie that lasts until the browser is closed. SameSite=Lax, for the browser comes to /authorize from the

@@ -3,7 +3,6 @@
 package registrytest
 
 import (
-	"net/url"
 	"strings"
 	"testing"
 	"time"
@@ -57,13 +56,13 @@ const (
 // Issuer builds an issuer with the URL, and keys of its own for every algorithm that are active from an hour before now.
 func Issuer(tb testing.TB, issuer string, now time.Time) *registry.Issuer {
 	tb.Helper()
-	u, err := url.Parse(issuer)
+	url, err := registry.ParseIssuerURL(issuer)
 	if err != nil {
 		tb.Fatal(err)
 	}
 	iss := &registry.Issuer{
 		Config: &registry.Config{
-			Name: "default" + strings.ReplaceAll(u.Path, "/", "-"), UID: "uid-default" + u.Path, URL: issuer, Host: u.Host, Path: u.Path, Secure: u.Scheme == "https",
+			IssuerURL: url, Name: "default" + strings.ReplaceAll(url.Path, "/", "-"), UID: "uid-default" + url.Path,
 			DisplayName:          "Example Login",
 			Algorithms:           keys.Algorithms(),
 			AccessTokenAlgorithm: keys.ES256, IDTokenAlgorithm: keys.RS256,
