@@ -13,8 +13,12 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
-// block is a block of code on a page: commands, or what the commands before it print.
-var block = regexp.MustCompile("(?ms)^```(sh|text)\n(.*?)^```$")
+var (
+	// block is a block of code on a page: commands, or what the commands before it print.
+	block = regexp.MustCompile("(?ms)^```(sh|text)\n(.*?)\n```$")
+	// manifest is a block of YAML.
+	manifest = regexp.MustCompile("(?ms)^```yaml\n(.*?)\n```$")
+)
 
 // page is a page of the documentation whose commands a test follows, as a reader would.
 type page struct {
@@ -95,9 +99,14 @@ func TestAccessPage(t *testing.T) {
 	existing(t, "shop")
 	existing(t, "web")
 	p := openPage(t, "access.md")
+	rules := manifest.FindStringSubmatch(p.sections["Rules"])
 	for _, section := range []string{"Nothing is allowed by itself", "The owner allows it", "Rules", "Who has access", "Take it back"} {
 		p.follow(section)
 	}
+	if rules == nil {
+		t.Fatal("there is no example of rules")
+	}
+	kubectl(t, "", "patch", "resourceserver", "orders", "-n", "shop", "--type=merge", "--dry-run=server", "--patch", "spec:\n  "+strings.ReplaceAll(rules[1], "\n", "\n  "))
 }
 
 func TestGitOpsPage(t *testing.T) {

@@ -266,3 +266,31 @@ func TestFieldsOfAnotherManagerStay(t *testing.T) {
 		t.Errorf("kubectl diff: %s", out)
 	}
 }
+
+// The same holds for the client's Secret: what somebody else keeps there stays, through whatever Latchkey writes, and nobody writes because of
+// the other.
+func TestEntriesOfOthersInTheSecretStay(t *testing.T) {
+	b := newBundle(t)
+	apply(t, b.all("IRC"))
+	a := b.works()
+	other := fmt.Sprintf(`{apiVersion: v1, kind: Secret, metadata: {name: app-oauth, namespace: %s, labels: {team: web}, annotations: {example.com/copy-to: web}}, stringData: {extra: theirs}}`, b.namespace)
+	kubectl(t, other, "apply", "--server-side", "--field-manager=another", "-f", "-")
+	written := b.secret("app-oauth")
+	kubectl(t, "", "patch", "oauthclient", "app", "-n", b.namespace, "--type=merge", "--patch",
+		`{"spec":{"authentication":{"clientSecret":{"labels":{"tier":"front"}}}}}`)
+	eventually(t, "the Secret has the label that the client declares", patience, func(ctx context.Context) (bool, error) {
+		secret, err := core.CoreV1().Secrets(b.namespace).Get(ctx, "app-oauth", metav1.GetOptions{})
+		if err == nil && secret.Labels["tier"] == "" && secret.ResourceVersion != written.ResourceVersion {
+			err = fmt.Errorf("written without need: %v", secret.Labels)
+		}
+		return err == nil && secret.Labels["tier"] == "front", err
+	})
+	b.works()
+	secret := b.secret("app-oauth")
+	if secret.Labels["team"] != "web" || secret.Annotations["example.com/copy-to"] != "web" || string(secret.Data["extra"]) != "theirs" || string(secret.Data["client-secret"]) != a.secret {
+		t.Errorf("labels %v, annotations %v, %d entries", secret.Labels, secret.Annotations, len(secret.Data))
+	}
+	if out := kubectl(t, other, "diff", "--server-side", "--field-manager=another", "-f", "-"); out != "" {
+		t.Errorf("kubectl diff: %s", out)
+	}
+}
