@@ -164,7 +164,7 @@ func TestTokenExchangeOfWhatIsNoGoodToken(t *testing.T) {
 		"of another client object":      sign(f.iss.Keys, func(a *token.Access) { a.ClientUID, a.IssuedAt = "another", f.now.Add(-time.Minute) }),
 		"of a client that has no grant": sign(f.iss.Keys, func(a *token.Access) { a.ClientID, a.ClientUID = registrytest.Native, registrytest.NativeUID }),
 		"handed on by another": sign(f.iss.Keys, func(a *token.Access) {
-			a.Via = []token.Party{{ID: registrytest.Native, UID: registrytest.NativeUID}}
+			a.Via = []token.Shown{{Party: token.Party{ID: registrytest.Native, UID: registrytest.NativeUID}}}
 		}),
 		"cut off": tokens.AccessToken[:len(tokens.AccessToken)-4],
 	} {

@@ -35,9 +35,9 @@ type basis struct {
 	nonce string
 	// keepUntil is until when a new grant is kept at least, zero for no longer than what is issued under it.
 	keepUntil time.Time
-	// via and notAfter are of a token that is got by exchange: who handed tokens on until this one, and when it expires at the latest.
+	// via and notAfter are of a token that is got by exchange: which tokens were shown on the way to it, and when it expires at the latest.
 	// Nil, and zero, for any other.
-	via      []token.Party
+	via      []token.Shown
 	notAfter time.Time
 }
 

@@ -96,9 +96,12 @@ func (h *Handler) subjectAccessToken(ctx context.Context, req *request, raw stri
 	s := &subject{
 		basis: basis{
 			grantID: a.GrantID, user: a.User, authTime: a.AuthTime, notAfter: a.ExpiresAt,
-			via: append(slices.Clone(a.Via), token.Party{ID: a.ClientID, UID: a.ClientUID}),
+			via: append(slices.Clone(a.Via), a.Shown()),
 		},
-		may: func(r *registry.Resource, scope *registry.Scope) bool { return mayHandOn(a, r, scope) },
+	}
+	s.may = func(r *registry.Resource, scope *registry.Scope) bool {
+		widens := slices.ContainsFunc(s.via, func(shown token.Shown) bool { return shown.Widens(r.Identifier, scope.Name) })
+		return !widens && mayHandOn(req.iss, a, r, scope)
 	}
 	if a.User != nil {
 		req.audit = append(req.audit, slog.String("grant", a.GrantID), slog.String("user", a.User.Name))
@@ -121,9 +124,10 @@ func presentable(req *request, raw string) []string {
 }
 
 // mayHandOn says whether a token with the scope may be had for the one that is shown. At a resource that it is for already, it never has
-// more scopes. To act as a user at kube-apiserver is what that very user must have approved.
-func mayHandOn(a *token.Active, r *registry.Resource, scope *registry.Scope) bool {
-	if slices.Contains(a.Audience, r.Identifier) && !slices.Contains(a.Scopes, scope.Name) {
+// a scope that does not count there any more. To act as a user at kube-apiserver is what that very user must have approved.
+func mayHandOn(iss *registry.Issuer, a *token.Active, r *registry.Resource, scope *registry.Scope) bool {
+	at := []string{r.Identifier}
+	if slices.Contains(a.Audience, r.Identifier) && !slices.Contains(a.CountingScopes(iss, at), scope.Name) {
 		return false
 	}
 	if a.User == nil {

@@ -17,7 +17,7 @@ func TestReviewOfATokenThatWasGotByExchange(t *testing.T) {
 		a := f.access(registrytest.Photos)
 		a.Scopes = []string{registrytest.PhotosRead}
 		a.ClientID, a.ClientUID = registrytest.Nightly, registrytest.NightlyUID
-		a.Via = []token.Party{{ID: registrytest.PrintShop, UID: registrytest.PrintShopUID}, {ID: registrytest.Native, UID: registrytest.NativeUID}}
+		a.Via = []token.Shown{{Party: token.Party{ID: registrytest.PrintShop, UID: registrytest.PrintShopUID}}, {Party: token.Party{ID: registrytest.Native, UID: registrytest.NativeUID}}}
 		change(a)
 		return f.sign(t, a)
 	}

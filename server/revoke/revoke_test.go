@@ -309,7 +309,7 @@ func TestATokenWithoutAGrantCannotBeRevoked(t *testing.T) {
 func TestATokenThatWasGotByExchangeCannotBeRevoked(t *testing.T) {
 	f := newFixture(t)
 	a := f.access(f.natives)
-	a.ClientID, a.ClientUID, a.Via = registrytest.PrintShop, registrytest.PrintShopUID, []token.Party{{ID: f.natives.ClientID, UID: f.natives.ClientUID}}
+	a.ClientID, a.ClientUID, a.Via = registrytest.PrintShop, registrytest.PrintShopUID, []token.Shown{{Party: token.Party{ID: f.natives.ClientID, UID: f.natives.ClientUID}}}
 	raw := f.sign(a)
 	wantError(t, f.revoke(asPrintShop, raw), http.StatusBadRequest, "unsupported_token_type")
 	wantOK(t, f.revoke(asNative, raw))

@@ -26,10 +26,10 @@ type Access struct {
 	// GrantID and UserUID are empty where no user takes part; UserUID also where the client knows users by pairwise subjects, which
 	// it would make worthless: there it is in the grant alone.
 	GrantID, ClientUID, UserUID string
-	// Via are the clients through whose tokens this one was got by exchange (RFC 8693), the first one first: the one that the
-	// grant was made to, or in whose own right the first token was. It is empty for a token that was not got by exchange. The
-	// token lives by all of them.
-	Via                 []Party
+	// Via are the tokens through which this one was got by exchange (RFC 8693), the first one first: that of the client that the
+	// grant was made to, or in whose own right it was. It is empty for a token that was not got by exchange. The token lives by
+	// the clients of all of them.
+	Via                 []Shown
 	IssuedAt, ExpiresAt time.Time
 	// AuthTime is when the user signed in; zero where no user takes part.
 	AuthTime time.Time
@@ -39,6 +39,27 @@ type Access struct {
 type Party struct {
 	ID  string `json:"id"`
 	UID string `json:"uid"`
+}
+
+// Shown is a token that was shown in an exchange: what has to be known of it for as long as something lives that was got for it.
+type Shown struct {
+	// Party is the client that the token was issued to.
+	Party
+	// IssuedAt is when, in seconds since 1970: a cut-off that ends the token ends what was got for it.
+	IssuedAt int64 `json:"iat"`
+	// Audience and Scope are what it was good for: what was got for it never has more scopes at the same resource.
+	Audience []string `json:"aud,omitempty"`
+	Scope    string   `json:"scope,omitempty"`
+}
+
+// Shown is the token as one that was shown in an exchange.
+func (a *Access) Shown() Shown {
+	return Shown{Party: Party{a.ClientID, a.ClientUID}, IssuedAt: a.IssuedAt.Unix(), Audience: a.Audience, Scope: oauth.JoinScope(a.Scopes)}
+}
+
+// Widens says whether to have the scope at the resource would be more than what the token had there.
+func (s Shown) Widens(resource, scope string) bool {
+	return slices.Contains(s.Audience, resource) && !slices.Contains(oauth.SplitScope(s.Scope), scope)
 }
 
 // Actor is who acts on behalf of the subject, and for whom the one before it did (RFC 8693 section 4.1).
@@ -52,7 +73,7 @@ type Actor struct {
 // client unless the token was got by exchange.
 func (a *Access) Origin() Party {
 	if len(a.Via) > 0 {
-		return a.Via[0]
+		return a.Via[0].Party
 	}
 	return Party{a.ClientID, a.ClientUID}
 }
@@ -94,7 +115,7 @@ type latchkeyClaim struct {
 	Grant  string  `json:"grant,omitempty"`
 	Client string  `json:"client"`
 	User   string  `json:"user,omitempty"`
-	Via    []Party `json:"via,omitempty"`
+	Via    []Shown `json:"via,omitempty"`
 }
 
 // Sign mints the token with the issuer's key of the algorithm that is in use at the time now. keys.ErrNoSigner when there

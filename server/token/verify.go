@@ -56,8 +56,8 @@ func (v *Verifier) Active(ctx context.Context, iss *registry.Issuer, raw string,
 		return nil, err
 	}
 	a.OriginClient = a.Client
-	for n, party := range slices.Backward(a.Via) {
-		client, err := declared(iss, party, a.IssuedAt, now)
+	for n, shown := range slices.Backward(a.Via) {
+		client, err := declared(iss, shown.Party, time.Unix(shown.IssuedAt, 0), now)
 		if err != nil {
 			return nil, err
 		}
