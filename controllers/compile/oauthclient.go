@@ -84,10 +84,11 @@ func allowed(w World, c *v1alpha1.OAuthClient, rs *v1alpha1.ResourceServer, reso
 		unknown, denied []string
 		problems        []Problem
 	)
+	permitted := permits(w, c, rs)
 	for _, s := range resource.Scopes {
 		switch {
 		case !slices.Contains(asked, s.Name):
-		case permits(w, c, rs, s.Name):
+		case permitted(s.Name):
 			granted = append(granted, s)
 		default:
 			denied = append(denied, s.Name)
@@ -122,21 +123,25 @@ func missingRule(c *v1alpha1.OAuthClient, scopes []string) string {
 	return string(rule)
 }
 
-// permits says whether the owner lets the client ask for the scope: any client of its own namespace, others by rule.
-func permits(w World, c *v1alpha1.OAuthClient, rs *v1alpha1.ResourceServer, scope string) bool {
+// permits says, scope by scope, whether the owner lets the client ask for it: any client of its own namespace, others by rule. Labels
+// are looked at once, however many scopes there are.
+func permits(w World, c *v1alpha1.OAuthClient, rs *v1alpha1.ResourceServer) func(scope string) bool {
 	if c.Namespace == rs.Namespace {
-		return true
+		return func(string) bool { return true }
 	}
+	var scopes [][]string
 	for i := range rs.Spec.Access {
 		rule := &rs.Spec.Access[i]
-		if !contains(rule.Clients, c.Name) || !contains(rule.Scopes, scope) {
+		if !contains(rule.Clients, c.Name) {
 			continue
 		}
 		if ns := w.Namespace(c.Namespace); ns != nil && selects(&rule.NamespaceSelector, ns.Labels) {
-			return true
+			scopes = append(scopes, rule.Scopes)
 		}
 	}
-	return false
+	return func(scope string) bool {
+		return slices.ContainsFunc(scopes, func(allowed []string) bool { return contains(allowed, scope) })
+	}
 }
 
 // contains honours "*" for all.
