@@ -42,14 +42,12 @@ func (h *Handler) Serve(w http.ResponseWriter, r *http.Request, iss *registry.Is
 	if r.Method == http.MethodPost {
 		return turnToGet(w, r, iss)
 	}
-	now := h.Now()
-	browser := session.Load(r, iss, now)
-	req, err := request(r, iss, browser, now)
-	if err != nil {
+	v := &interaction.Visit{Visitor: interaction.NewVisitor(r, iss, h.Now())}
+	var err error
+	if v.Request, err = request(r, v.Visitor); err != nil {
 		return interaction.ShowStale(w, h.Pages, iss, err)
 	}
-	v := &interaction.Visit{Request: req, Issuer: iss, Browser: browser, Now: now}
-	if err := req.Validate(); err != nil {
+	if err := v.Validate(); err != nil {
 		return h.refuse(r.Context(), w, v, err)
 	}
 	verdict, refusal := next(v, h.recall(r.Context(), v))
@@ -62,7 +60,7 @@ func (h *Handler) Serve(w http.ResponseWriter, r *http.Request, iss *registry.Is
 	case askToConsent:
 		return v.GoOn(w, interaction.Consent)
 	}
-	v.Browser = session.Ensure(w, iss, browser)
+	v.Browser = session.Ensure(w, iss, v.Browser)
 	return v.GoOn(w, interaction.Login)
 }
 
@@ -87,15 +85,15 @@ func turnToGet(w http.ResponseWriter, r *http.Request, iss *registry.Issuer) err
 }
 
 // request is a new request, or the one that the browser carries back from a page.
-func request(r *http.Request, iss *registry.Issuer, browser session.Browser, now time.Time) (*interaction.Request, error) {
+func request(r *http.Request, v interaction.Visitor) (*interaction.Request, error) {
 	if interaction.Carried(r) {
-		return interaction.Open(r, iss, interaction.Authorize, browser, now)
+		return interaction.Open(r, interaction.Authorize, v)
 	}
 	params, err := interaction.Parse(r)
 	if err != nil {
 		return nil, err
 	}
-	return interaction.Identify(iss, params, now)
+	return interaction.Identify(v.Issuer, params, v.Now)
 }
 
 // issue sends the client its code. Nothing is written: the code is all that there is, until it is redeemed.

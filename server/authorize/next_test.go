@@ -75,7 +75,7 @@ func TestNext(t *testing.T) {
 			if tc.shown != nil {
 				req.Shown = nothing.Propose(req.Client, tc.shown).Digest(req.Client)
 			}
-			v := &interaction.Visit{Request: req, Issuer: &registry.Issuer{Config: &registry.Config{}}, Now: seen}
+			v := &interaction.Visit{Request: req, Visitor: interaction.Visitor{Issuer: &registry.Issuer{Config: &registry.Config{}}, Now: seen}}
 			v.Browser.Session = tc.session
 			got, err := next(v, memory{unknown: tc.unknown})
 			switch {

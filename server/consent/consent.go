@@ -9,7 +9,6 @@ import (
 	"github.com/latchkey-io/latchkey/server/interaction"
 	"github.com/latchkey-io/latchkey/server/oauth"
 	"github.com/latchkey-io/latchkey/server/registry"
-	"github.com/latchkey-io/latchkey/server/session"
 	"github.com/latchkey-io/latchkey/server/store"
 	"github.com/latchkey-io/latchkey/server/ui"
 )
@@ -33,14 +32,13 @@ func New(c Config) *Handler { return &Handler{c} }
 // Serve shows what the client asks for, or takes the user's decision. It only ever leads back to /authorize. An error it
 // returns belongs on a page.
 func (h *Handler) Serve(w http.ResponseWriter, r *http.Request, iss *registry.Issuer) error {
-	now := h.Now()
-	v := &interaction.Visit{Issuer: iss, Browser: session.Load(r, iss, now), Now: now}
+	v := &interaction.Visit{Visitor: interaction.NewVisitor(r, iss, h.Now())}
 	step := interaction.Consent
 	if r.Method == http.MethodPost {
 		step = interaction.Approval
 	}
 	var err error
-	if v.Request, err = interaction.Open(r, iss, step, v.Browser, v.Now); err != nil {
+	if v.Request, err = interaction.Open(r, step, v.Visitor); err != nil {
 		return interaction.ShowStale(w, h.Pages, iss, err)
 	}
 	if v.Validate() != nil || v.Browser.Session == nil { // /authorize will see what has to be done
@@ -73,7 +71,7 @@ func (h *Handler) show(w http.ResponseWriter, r *http.Request, v *interaction.Vi
 	if err != nil {
 		return err
 	}
-	if page.Action, err = v.URL(v.Issuer, interaction.Approval, v.Browser, v.Now); err != nil {
+	if page.Action, err = v.URL(interaction.Approval, v.Visitor); err != nil {
 		return err
 	}
 	return h.Pages.Consent(w, http.StatusOK, page)

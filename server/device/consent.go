@@ -17,7 +17,7 @@ import (
 // ask shows who asks for what: the one moment at which a user who was led here by somebody else can notice it (RFC 8628 section
 // 5.4). The form carries the digest of what is on the page: that, and nothing else, is what can be allowed.
 func (h *Handler) ask(w http.ResponseWriter, r *http.Request, v *visit) error {
-	if v.browser.Session == nil {
+	if v.Browser.Session == nil {
 		return v.goOn(w, interaction.DeviceLogin)
 	}
 	f, err := h.find(r.Context(), v)
@@ -27,14 +27,14 @@ func (h *Handler) ask(w http.ResponseWriter, r *http.Request, v *visit) error {
 	case err != nil:
 		return err
 	}
-	permitted, refusal := f.ask.PermittedTo(v.browser.Session.User)
+	permitted, refusal := f.ask.PermittedTo(v.Browser.Session.User)
 	if refusal != nil {
 		return h.Pages.Error(w, http.StatusForbidden, ui.ErrorPage{
-			Chrome: v.chrome(), Code: string(refusal.Code), Description: refusal.Description, RestartURL: v.SwitchUserURL(v.iss),
+			Chrome: v.chrome(), Code: string(refusal.Code), Description: refusal.Description, RestartURL: v.SwitchUserURL(v.Issuer),
 		})
 	}
 	form := &interaction.Device{UserCode: v.UserCode, ID: f.ID, Shown: permitted.Digest(f.client)}
-	action, err := form.URL(v.iss, interaction.DeviceDecision, v.browser, v.now)
+	action, err := form.URL(interaction.DeviceDecision, v.Visitor)
 	if err != nil {
 		return err
 	}
@@ -42,12 +42,12 @@ func (h *Handler) ask(w http.ResponseWriter, r *http.Request, v *visit) error {
 }
 
 func (v *visit) page(f *found, permitted *registry.Ask, action string) ui.DeviceConsentPage {
-	user := v.browser.Session.User
+	user := v.Browser.Session.User
 	page := ui.DeviceConsentPage{
 		ConsentPage: ui.Proposed(permitted, nil), ClientNamespace: f.client.Namespace, UserCode: shown(v.UserCode), Source: f.Source,
 	}
 	page.Chrome, page.Action, page.ClientName, page.ClientID = v.chrome(), action, f.client.DisplayName, f.client.ID
-	page.UserName, page.UserDisplayName, page.SwitchUserURL = user.Name, user.DisplayName, v.SwitchUserURL(v.iss)
+	page.UserName, page.UserDisplayName, page.SwitchUserURL = user.Name, user.DisplayName, v.SwitchUserURL(v.Issuer)
 	return page
 }
 
@@ -69,9 +69,9 @@ func (h *Handler) decide(w http.ResponseWriter, r *http.Request, v *visit) error
 		return err
 	}
 	// What the user allowed is what was shown: when that is not what may be granted by now, the user is asked again.
-	permitted, refusal := f.ask.PermittedTo(v.browser.Session.User)
+	permitted, refusal := f.ask.PermittedTo(v.Browser.Session.User)
 	if f.ID != v.ID || v.Decision == interaction.Allow && (refusal != nil || v.Shown != permitted.Digest(f.client)) {
-		return (&visit{&interaction.Device{UserCode: v.UserCode}, v.iss, v.browser, v.now}).goOn(w, interaction.DeviceConsent)
+		return (&visit{&interaction.Device{UserCode: v.UserCode}, v.Visitor}).goOn(w, interaction.DeviceConsent)
 	}
 	switch err := h.Devices.Decide(r.Context(), f.Name, f.ID, v.decision(permitted)); {
 	case errors.Is(err, store.ErrDecided), errors.Is(err, store.ErrNotFound):
@@ -96,9 +96,9 @@ func (v *visit) end(w http.ResponseWriter, client *registry.Client) error {
 // decidedBefore answers a form that is sent twice with the end that the first time led to; anything else that is not valid by now as
 // such.
 func (h *Handler) decidedBefore(w http.ResponseWriter, r *http.Request, v *visit) error {
-	d, err := h.Devices.Get(r.Context(), v.iss.Keys.UserCodeID(v.UserCode))
+	d, err := h.Devices.Get(r.Context(), v.Issuer.Keys.UserCodeID(v.UserCode))
 	if err == nil && d.ID == v.ID && d.Decision != nil && d.Decision.Says(v.decision(nil)) {
-		if client, ok := v.iss.Client(d.ClientID); ok {
+		if client, ok := v.Issuer.Client(d.ClientID); ok {
 			return v.end(w, client)
 		}
 	}
@@ -107,9 +107,9 @@ func (h *Handler) decidedBefore(w http.ResponseWriter, r *http.Request, v *visit
 
 // decision is what is stored; permitted is what may be allowed.
 func (v *visit) decision(permitted *registry.Ask) *store.Decision {
-	s := v.browser.Session
+	s := v.Browser.Session
 	d := &store.Decision{
-		Approved: v.Decision == interaction.Allow, At: v.now.UTC().Truncate(time.Second),
+		Approved: v.Decision == interaction.Allow, At: v.Now.UTC().Truncate(time.Second),
 		User: s.User.Name, UserUID: s.User.UID, SessionID: s.ID, CredentialVersion: s.User.CredentialVersion,
 		AuthTime: s.AuthTime.UTC().Truncate(time.Second),
 	}

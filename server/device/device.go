@@ -47,22 +47,19 @@ func New(c Config) *Handler { return &Handler{Config: c, limiter: throttle.New(c
 // visit is a browser's visit to the page.
 type visit struct {
 	*interaction.Device
-	iss     *registry.Issuer
-	browser session.Browser
-	now     time.Time
+	interaction.Visitor
 }
 
 // Serve takes one step on the way from a code to a decision: asks for the code, takes it, shows what is asked for, takes the
 // decision, tells of the end. An error it returns belongs on a page.
 func (h *Handler) Serve(w http.ResponseWriter, r *http.Request, iss *registry.Issuer) error {
-	v := &visit{Device: &interaction.Device{}, iss: iss, now: h.Now()}
-	v.browser = session.Load(r, iss, v.now)
+	v := &visit{Device: &interaction.Device{}, Visitor: interaction.NewVisitor(r, iss, h.Now())}
 	step, serve := h.step(r)
 	if step == "" {
 		return h.begin(w, r, v)
 	}
 	var err error
-	if v.Device, err = interaction.OpenDevice(r, iss, step, v.browser, v.now); err != nil {
+	if v.Device, err = interaction.OpenDevice(r, step, v.Visitor); err != nil {
 		return h.refuse(w, r, v, err)
 	}
 	return serve(w, r, v)
@@ -92,7 +89,7 @@ func (h *Handler) refuse(w http.ResponseWriter, r *http.Request, v *visit, err e
 		interaction.Redirect(w, stale.RestartURL)
 		return nil
 	}
-	return interaction.ShowStale(w, h.Pages, v.iss, err)
+	return interaction.ShowStale(w, h.Pages, v.Issuer, err)
 }
 
 // begin asks for the code. A link may have filled it in (RFC 8628 section 3.3.1), but only a person sends it: who follows a link
@@ -108,9 +105,9 @@ func (h *Handler) begin(w http.ResponseWriter, r *http.Request, v *visit) error 
 
 // askForCode writes the page for the code, again after an attempt; page holds what differs from one time to the other.
 func (h *Handler) askForCode(w http.ResponseWriter, v *visit, status int, page ui.DevicePage) error {
-	v.browser = session.Ensure(w, v.iss, v.browser)
+	v.Browser = session.Ensure(w, v.Issuer, v.Browser)
 	var err error
-	if page.Action, err = (&interaction.Device{SwitchUser: v.SwitchUser}).URL(v.iss, interaction.DeviceEntry, v.browser, v.now); err != nil {
+	if page.Action, err = (&interaction.Device{SwitchUser: v.SwitchUser}).URL(interaction.DeviceEntry, v.Visitor); err != nil {
 		return err
 	}
 	page.Chrome = v.chrome()
@@ -122,7 +119,7 @@ func (h *Handler) askForCode(w http.ResponseWriter, v *visit, status int, page u
 }
 
 func (v *visit) chrome() ui.Chrome {
-	return ui.Chrome{IssuerName: v.iss.DisplayName, IssuerHost: v.iss.Host, BasePath: v.iss.Path}
+	return ui.Chrome{IssuerName: v.Issuer.DisplayName, IssuerHost: v.Issuer.Host, BasePath: v.Issuer.Path}
 }
 
 // enter takes a code. For somebody who is signed in it is looked up now, for others after the sign-in.
@@ -145,7 +142,7 @@ func (h *Handler) enter(w http.ResponseWriter, r *http.Request, v *visit) error 
 		return h.notValid(w, r, v, typed)
 	}
 	v.UserCode = code
-	if v.browser.Session == nil || v.SwitchUser {
+	if v.Browser.Session == nil || v.SwitchUser {
 		return v.goOn(w, interaction.DeviceLogin)
 	}
 	switch _, err := h.find(r.Context(), v); {
@@ -162,11 +159,11 @@ func (h *Handler) enter(w http.ResponseWriter, r *http.Request, v *visit) error 
 // attempt is what a code that is entered counts against: the session, or what there is of one before sign-in, and the source. A
 // right code of somebody who is signed in is taken back, but no wrong one is forgiven for it: who guesses may have right ones too.
 func (v *visit) attempt(source netip.Addr) throttle.Attempt {
-	who := "browser " + v.browser.Binding()
-	if v.browser.Session != nil {
-		who = "user " + v.browser.Session.User.UID
+	who := "browser " + v.Browser.Binding()
+	if v.Browser.Session != nil {
+		who = "user " + v.Browser.Session.User.UID
 	}
-	return throttle.Attempt{Issuer: v.iss.URL, User: who, Source: source}
+	return throttle.Attempt{Issuer: v.Issuer.URL, User: who, Source: source}
 }
 
 // notValid asks for a code again, in the same words whatever is wrong with the one that was entered.
@@ -176,8 +173,8 @@ func (h *Handler) notValid(w http.ResponseWriter, r *http.Request, v *visit, typ
 }
 
 func (v *visit) goOn(w http.ResponseWriter, step interaction.DeviceStep) error {
-	v.browser = session.Ensure(w, v.iss, v.browser)
-	location, err := v.URL(v.iss, step, v.browser, v.now)
+	v.Browser = session.Ensure(w, v.Issuer, v.Browser)
+	location, err := v.URL(step, v.Visitor)
 	if err != nil {
 		return err
 	}
@@ -198,16 +195,16 @@ type found struct {
 
 // find looks the user code up.
 func (h *Handler) find(ctx context.Context, v *visit) (*found, error) {
-	d, err := h.Devices.Get(ctx, v.iss.Keys.UserCodeID(v.UserCode))
+	d, err := h.Devices.Get(ctx, v.Issuer.Keys.UserCodeID(v.UserCode))
 	switch {
 	case errors.Is(err, store.ErrNotFound):
 		return nil, errNotValid
 	case err != nil:
 		return nil, oauth.Errorf(oauth.TemporarilyUnavailable, "the code could not be looked up; try again").Wrap(err)
-	case d.AuthorizationServer != v.iss.Name || !d.Waiting(v.now):
+	case d.AuthorizationServer != v.Issuer.Name || !d.Waiting(v.Now):
 		return nil, errNotValid
 	}
-	client, ok := v.iss.Client(d.ClientID)
+	client, ok := v.Issuer.Client(d.ClientID)
 	if !ok || client.UID != d.ClientUID || !slices.Contains(client.GrantTypes, oauth.GrantDeviceCode) {
 		return nil, errNotValid
 	}
@@ -231,8 +228,8 @@ func asked(client *registry.Client, d *store.Device) (*registry.Ask, *oauth.Erro
 
 // audit tells of a step.
 func (h *Handler) audit(ctx context.Context, v *visit, event string, attrs ...slog.Attr) {
-	if v.browser.Session != nil {
-		attrs = append(attrs, slog.String("user", v.browser.Session.User.Name))
+	if v.Browser.Session != nil {
+		attrs = append(attrs, slog.String("user", v.Browser.Session.User.Name))
 	}
-	h.Logger.LogAttrs(ctx, slog.LevelInfo, "audit", v.Audit(v.iss, event, attrs...)...)
+	h.Logger.LogAttrs(ctx, slog.LevelInfo, "audit", v.Audit(v.Issuer, event, attrs...)...)
 }

@@ -1,17 +1,12 @@
 package interaction
 
 import (
-	"crypto/subtle"
-	"encoding/json"
-	"fmt"
 	"log/slog"
 	"net/http"
 	"net/url"
-	"strings"
 	"time"
 
 	"github.com/latchkey-io/latchkey/server/registry"
-	"github.com/latchkey-io/latchkey/server/session"
 	"github.com/latchkey-io/latchkey/server/ui"
 )
 
@@ -37,10 +32,11 @@ func (s DeviceStep) path() string {
 	return DevicePath
 }
 
-// parameter is the query parameter that carries the seal. It stands alone.
-func (s DeviceStep) parameter() string { return "device-" + string(s) }
-
-func (s DeviceStep) purpose() string { return "interaction/device/" + string(s) }
+func (s DeviceStep) link() Link {
+	return Link{
+		Path: s.path(), Parameter: "device-" + string(s), Purpose: "interaction/device/" + string(s), Lifetime: deviceLifetime, MaxLength: maxURLLength,
+	}
+}
 
 // deviceLifetime is how long a person may take for a step. The code itself lives for less.
 const deviceLifetime = time.Hour
@@ -62,56 +58,19 @@ type Device struct {
 
 var _ Errand = (*Device)(nil)
 
-// sealedDevice is what travels in the URL.
-type sealedDevice struct {
-	Device
-	Browser   string `json:"b"` // session.Browser.Binding
-	ExpiresAt int64  `json:"e"` // Unix milliseconds
-}
-
-// URL is where the browser, and no other, goes on at the step.
-func (d *Device) URL(iss *registry.Issuer, step DeviceStep, b session.Browser, now time.Time) (string, error) {
-	if b.Binding() == "" {
-		return "", fmt.Errorf("interaction: nothing to bind the step %s to", step)
-	}
-	body, err := json.Marshal(sealedDevice{Device: *d, Browser: b.Binding(), ExpiresAt: now.Add(deviceLifetime).UnixMilli()})
-	if err != nil {
-		return "", fmt.Errorf("interaction: seal: %w", err)
-	}
-	seal, err := iss.Keys.Seal(iss.URL, step.purpose(), body, now)
-	if err != nil {
-		return "", fmt.Errorf("interaction: seal: %w", err)
-	}
-	return iss.Endpoint(step.path()) + "?" + step.parameter() + "=" + seal, nil
-}
+// URL is where the visitor, and nobody else, goes on at the step.
+func (d *Device) URL(step DeviceStep, v Visitor) (string, error) { return step.link().URL(v, d) }
 
 // CarriesDevice says whether the HTTP request comes with a seal for the step.
-func CarriesDevice(r *http.Request, step DeviceStep) bool {
-	return strings.HasPrefix(r.URL.RawQuery, step.parameter()+"=")
-}
+func CarriesDevice(r *http.Request, step DeviceStep) bool { return step.link().Carries(r) }
 
-// OpenDevice returns what the URL carries. The error is a StaleError when the seal was not made for this step and this browser.
-func OpenDevice(r *http.Request, iss *registry.Issuer, step DeviceStep, b session.Browser, now time.Time) (*Device, error) {
-	restart := (&Device{}).RestartURL(iss)
-	seal, ok := strings.CutPrefix(r.URL.RawQuery, step.parameter()+"=")
-	if !ok || len(seal) > maxURLLength {
-		return nil, stale("the form does not come from this page", restart)
+// OpenDevice returns what the URL carries. The error is a StaleError when the seal was not made for this step and this visitor.
+func OpenDevice(r *http.Request, step DeviceStep, v Visitor) (*Device, error) {
+	d := &Device{}
+	if err := step.link().Open(r, v, d); err != nil {
+		return nil, RestartAt(err, d.RestartURL(v.Issuer))
 	}
-	body, err := iss.Keys.Open(iss.URL, step.purpose(), seal)
-	if err != nil {
-		return nil, stale("the link is damaged, or made for another step", restart)
-	}
-	s := &sealedDevice{}
-	if err := json.Unmarshal(body, s); err != nil {
-		return nil, fmt.Errorf("interaction: open: %w", err)
-	}
-	switch {
-	case !now.Before(time.UnixMilli(s.ExpiresAt)):
-		return nil, stale("this page was open for too long", s.RestartURL(iss))
-	case b.Binding() == "" || subtle.ConstantTimeCompare([]byte(b.Binding()), []byte(s.Browser)) != 1:
-		return nil, stale("this page was made for another browser, or for before or after a sign-in", s.RestartURL(iss))
-	}
-	return &s.Device, nil
+	return d, nil
 }
 
 // Current implements Errand: what has become of the code is seen after sign-in.
@@ -123,8 +82,8 @@ func (d *Device) LoginPage(iss *registry.Issuer) (ui.LoginPage, error) {
 }
 
 // AfterLogin implements Errand.
-func (d *Device) AfterLogin(iss *registry.Issuer, b session.Browser, now time.Time) (string, error) {
-	return (&Device{UserCode: d.UserCode}).URL(iss, DeviceConsent, b, now)
+func (d *Device) AfterLogin(v Visitor) (string, error) {
+	return (&Device{UserCode: d.UserCode}).URL(DeviceConsent, v)
 }
 
 // RestartURL implements Errand: the page for the code, with the code filled in.

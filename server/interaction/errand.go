@@ -3,10 +3,8 @@ package interaction
 import (
 	"log/slog"
 	"net/http"
-	"time"
 
 	"github.com/latchkey-io/latchkey/server/registry"
-	"github.com/latchkey-io/latchkey/server/session"
 	"github.com/latchkey-io/latchkey/server/ui"
 )
 
@@ -18,8 +16,8 @@ type Errand interface {
 	Current() bool
 	// LoginPage is the sign-in page as it is first shown, without its Action.
 	LoginPage(iss *registry.Issuer) (ui.LoginPage, error)
-	// AfterLogin is where the browser goes on once it has the session in b.
-	AfterLogin(iss *registry.Issuer, b session.Browser, now time.Time) (string, error)
+	// AfterLogin is where the visitor goes on who has just signed in.
+	AfterLogin(v Visitor) (string, error)
 	// RestartURL begins the errand anew.
 	RestartURL(iss *registry.Issuer) string
 	// Audit is what the audit events of the errand have in common, with those attributes.
@@ -27,15 +25,15 @@ type Errand interface {
 }
 
 // OpenErrand returns what the browser is at the sign-in page for. The errors are those of Open.
-func OpenErrand(r *http.Request, iss *registry.Issuer, b session.Browser, now time.Time) (Errand, error) {
+func OpenErrand(r *http.Request, v Visitor) (Errand, error) {
 	if CarriesDevice(r, DeviceLogin) {
-		device, err := OpenDevice(r, iss, DeviceLogin, b, now)
+		device, err := OpenDevice(r, DeviceLogin, v)
 		if err != nil {
 			return nil, err
 		}
 		return device, nil
 	}
-	request, err := Open(r, iss, Login, b, now)
+	request, err := Open(r, Login, v)
 	if err != nil { // a nil *Request is no nil Errand
 		return nil, err
 	}
@@ -54,8 +52,8 @@ func (r *Request) LoginPage(iss *registry.Issuer) (ui.LoginPage, error) {
 }
 
 // AfterLogin implements Errand. What was decided before is forgotten: it was the decision of whoever was signed in then.
-func (r *Request) AfterLogin(iss *registry.Issuer, b session.Browser, now time.Time) (string, error) {
+func (r *Request) AfterLogin(v Visitor) (string, error) {
 	undecided := *r
 	undecided.Shown, undecided.Decision = "", ""
-	return undecided.URL(iss, Authorize, b, now)
+	return undecided.URL(Authorize, v)
 }

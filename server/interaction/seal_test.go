@@ -23,6 +23,9 @@ func TestSealedRequestComesBack(t *testing.T) {
 	seen := time.Now().UTC().Truncate(time.Millisecond)
 	iss := registrytest.Issuer(t, "https://login.example/x", seen)
 	b := newBrowser(iss)
+	at := func(b session.Browser, now time.Time) interaction.Visitor {
+		return interaction.Visitor{Issuer: iss, Browser: b, Now: now}
+	}
 	original := params("state", "a b&c=\"<é>\r\n", "resource", registrytest.Photos)
 	req, err := interaction.Identify(iss, original, seen)
 	if err != nil {
@@ -30,7 +33,7 @@ func TestSealedRequestComesBack(t *testing.T) {
 	}
 	req.Shown, req.Decision = "digest", interaction.Allow
 	now := seen.Add(time.Minute)
-	u, err := req.URL(iss, interaction.Authorize, b, now)
+	u, err := req.URL(interaction.Authorize, at(b, now))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -38,7 +41,7 @@ func TestSealedRequestComesBack(t *testing.T) {
 	if !interaction.Carried(r) {
 		t.Errorf("%s carries no request", u)
 	}
-	got, err := interaction.Open(r, iss, interaction.Authorize, b, now)
+	got, err := interaction.Open(r, interaction.Authorize, at(b, now))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -51,19 +54,19 @@ func TestSealedRequestComesBack(t *testing.T) {
 	if err := got.Validate(); err != nil {
 		t.Error(err)
 	}
-	for name, at := range map[string]time.Time{"expired": now.Add(2 * time.Minute), "long expired": now.Add(time.Hour)} {
+	for name, late := range map[string]time.Time{"expired": now.Add(2 * time.Minute), "long expired": now.Add(time.Hour)} {
 		var stale *interaction.StaleError
-		if _, err := interaction.Open(r, iss, interaction.Authorize, b, at); !errors.As(err, &stale) || stale.RestartURL == "" || oauth.AsError(err).Code != oauth.Forbidden {
+		if _, err := interaction.Open(r, interaction.Authorize, at(b, late)); !errors.As(err, &stale) || stale.RestartURL == "" || oauth.AsError(err).Code != oauth.Forbidden {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
-	if _, err := interaction.Open(r, iss, interaction.Authorize, newBrowser(iss), now); err == nil {
+	if _, err := interaction.Open(r, interaction.Authorize, at(newBrowser(iss), now)); err == nil {
 		t.Error("opened in another browser")
 	}
-	if _, err := interaction.Open(r, iss, interaction.Authorize, session.Browser{}, now); err == nil {
+	if _, err := interaction.Open(r, interaction.Authorize, at(session.Browser{}, now)); err == nil {
 		t.Error("opened in a browser without a cookie")
 	}
-	if _, err := req.URL(iss, interaction.Login, session.Browser{}, now); err == nil {
+	if _, err := req.URL(interaction.Login, at(session.Browser{}, now)); err == nil {
 		t.Error("sealed for no browser at all")
 	}
 }

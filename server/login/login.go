@@ -47,21 +47,18 @@ func New(c Config) *Handler {
 // visit is a browser's visit to the page on an errand.
 type visit struct {
 	interaction.Errand
-	iss     *registry.Issuer
-	browser session.Browser
-	now     time.Time
+	interaction.Visitor
 }
 
 // Serve shows the page, or takes what was filled in. It only ever leads back to where the errand comes from. An error it
 // returns belongs on a page.
 func (h *Handler) Serve(w http.ResponseWriter, r *http.Request, iss *registry.Issuer) error {
-	v := &visit{iss: iss, now: h.Now()}
-	v.browser = session.Load(r, iss, v.now)
+	v := &visit{Visitor: interaction.NewVisitor(r, iss, h.Now())}
 	var err error
-	v.Errand, err = interaction.OpenErrand(r, iss, v.browser, v.now)
+	v.Errand, err = interaction.OpenErrand(r, v.Visitor)
 	var stale *interaction.StaleError
 	switch {
-	case errors.As(err, &stale) && r.Method != http.MethodPost && v.browser.Session != nil && stale.RestartURL != "":
+	case errors.As(err, &stale) && r.Method != http.MethodPost && v.Browser.Session != nil && stale.RestartURL != "":
 		// Signed in meanwhile, in another tab or before the "back" button: no need to say so.
 		interaction.Redirect(w, stale.RestartURL)
 		return nil
@@ -101,12 +98,12 @@ func (h *Handler) signIn(w http.ResponseWriter, r *http.Request, v *visit, page 
 	if username == "" || secret == "" {
 		return h.again(w, http.StatusUnprocessableEntity, page, ui.ProblemMissing, 0)
 	}
-	attempt := throttle.Attempt{Issuer: v.iss.URL, User: username, Source: h.Source(r)}
+	attempt := throttle.Attempt{Issuer: v.Issuer.URL, User: username, Source: h.Source(r)}
 	if retry, ok := h.limiter.Allow(attempt); !ok {
 		h.audit(r.Context(), v, attempt, "throttled")
 		return h.again(w, http.StatusTooManyRequests, page, ui.ProblemThrottled, retry)
 	}
-	user, err := h.authenticate(r.Context(), v.iss, username, secret)
+	user, err := h.authenticate(r.Context(), v.Issuer, username, secret)
 	switch {
 	case errors.Is(err, password.ErrTooBusy):
 		h.limiter.Release(attempt)
@@ -144,11 +141,11 @@ func (h *Handler) authenticate(ctx context.Context, iss *registry.Issuer, userna
 
 // admit gives the browser a new session and leads it back.
 func (h *Handler) admit(w http.ResponseWriter, r *http.Request, v *visit, attempt throttle.Attempt, user *registry.User) error {
-	browser, err := session.SignIn(w, v.iss, user, v.now)
-	if err != nil {
+	var err error
+	if v.Browser, err = session.SignIn(w, v.Issuer, user, v.Now); err != nil {
 		return err
 	}
-	location, err := v.AfterLogin(v.iss, browser, v.now)
+	location, err := v.AfterLogin(v.Visitor)
 	if err != nil {
 		return err
 	}
@@ -160,8 +157,8 @@ func (h *Handler) admit(w http.ResponseWriter, r *http.Request, v *visit, attemp
 // audit tells of an attempt. A name that is nobody's is left out: people type their password there.
 func (h *Handler) audit(ctx context.Context, v *visit, attempt throttle.Attempt, result string) {
 	attrs := []slog.Attr{slog.String("result", result), slog.String("source", attempt.Source.String())}
-	if user, ok := v.iss.Users.Get(attempt.User); ok {
+	if user, ok := v.Issuer.Users.Get(attempt.User); ok {
 		attrs = append(attrs, slog.String("user", user.Name))
 	}
-	h.Logger.LogAttrs(ctx, slog.LevelInfo, "audit", v.Audit(v.iss, "sign_in", attrs...)...)
+	h.Logger.LogAttrs(ctx, slog.LevelInfo, "audit", v.Audit(v.Issuer, "sign_in", attrs...)...)
 }

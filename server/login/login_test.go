@@ -12,7 +12,6 @@ import (
 	"github.com/latchkey-io/latchkey/server/interaction"
 	"github.com/latchkey-io/latchkey/server/registry/registrytest"
 	"github.com/latchkey-io/latchkey/server/servertest"
-	"github.com/latchkey-io/latchkey/server/session"
 )
 
 func with(change ...string) url.Values {
@@ -317,7 +316,7 @@ func TestDecisionDoesNotSurviveSignIn(t *testing.T) {
 		t.Fatal(refusal)
 	}
 	req.Shown, req.Decision = permitted.Digest(req.Client), interaction.Allow
-	action, err := req.URL(iss, interaction.Login, session.Load(r, iss, s.Clock.Now()), s.Clock.Now())
+	action, err := req.URL(interaction.Login, interaction.NewVisitor(r, iss, s.Clock.Now()))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -4,14 +4,10 @@
 package logout
 
 import (
-	"crypto/subtle"
-	"encoding/json"
 	"errors"
-	"fmt"
 	"log/slog"
 	"net/http"
 	"net/netip"
-	"strings"
 	"time"
 
 	"github.com/latchkey-io/latchkey/server/interaction"
@@ -46,19 +42,16 @@ func New(c Config) *Handler { return &Handler{c} }
 // visit is a browser's visit with a request that is right.
 type visit struct {
 	*request
-	iss     *registry.Issuer
-	browser session.Browser
-	now     time.Time
+	interaction.Visitor
 }
 
 // Serve takes a request to sign out, or the user's answer to the question whether to. An error it returns belongs on a page.
 func (h *Handler) Serve(w http.ResponseWriter, r *http.Request, iss *registry.Issuer) error {
-	v := &visit{iss: iss, now: h.Now()}
-	v.browser = session.Load(r, iss, v.now)
+	v := &visit{Visitor: interaction.NewVisitor(r, iss, h.Now())}
 	switch {
 	case r.Method != http.MethodPost:
 		return h.begin(w, r, v)
-	case confirmed.carries(r):
+	case confirmed.link().Carries(r):
 		return h.answer(w, r, v)
 	}
 	// The cookie doesn't come with a form of another site (SameSite=Lax), but with the redirect to the same address.
@@ -76,10 +69,10 @@ func (v *visit) posted(r *http.Request) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	if v.request, err = parse(v.iss, form); err != nil {
+	if v.request, err = parse(v.Issuer, form); err != nil {
 		return "", err
 	}
-	return v.url(v.iss, asked, "", v.now)
+	return asked.link().URL(v.Visitor, v.request)
 }
 
 // signOutAnyway leads to signing out without what is wrong with the client's request.
@@ -99,15 +92,15 @@ func (h *Handler) refuse(w http.ResponseWriter, r *http.Request, iss *registry.I
 // begin signs out at once where there is nothing to ask, and asks otherwise.
 func (h *Handler) begin(w http.ResponseWriter, r *http.Request, v *visit) error {
 	if err := v.read(r); err != nil {
-		return h.refuse(w, r, v.iss, err)
+		return h.refuse(w, r, v.Issuer, err)
 	}
-	s := v.browser.Session
+	s := v.Browser.Session
 	switch {
 	case s == nil && v.RedirectURI == "":
 		return h.showSignedOut(w, v)
 	case s == nil:
 		return v.leave(w)
-	case v.meant(v.iss, s):
+	case v.meant(v.Issuer, s):
 		return h.signOut(w, r, v, "id_token_hint")
 	}
 	return h.ask(w, v)
@@ -116,8 +109,8 @@ func (h *Handler) begin(w http.ResponseWriter, r *http.Request, v *visit) error 
 // read takes the request out of the query string, or out of the seal of one that was posted.
 func (v *visit) read(r *http.Request) error {
 	var err error
-	if asked.carries(r) {
-		v.request, err = v.open(r, asked, "")
+	if asked.link().Carries(r) {
+		v.request, err = v.open(r, asked)
 		return err
 	}
 	if len(r.URL.RawQuery) > 2*oauth.MaxParameterLength {
@@ -127,43 +120,30 @@ func (v *visit) read(r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	v.request, err = parse(v.iss, params)
+	v.request, err = parse(v.Issuer, params)
 	return err
 }
 
-// open opens the only parameter there is, which was sealed for the step and the binding. What it holds is validated again.
-func (v *visit) open(r *http.Request, s step, binding string) (*request, error) {
-	stale := func(reason string) error {
-		return &interaction.StaleError{Reason: oauth.Errorf(oauth.Forbidden, "%s", reason), RestartURL: v.iss.Endpoint(Path)}
+// open returns the request that the URL carries for the step. It is validated again.
+func (v *visit) open(r *http.Request, s step) (*request, error) {
+	opened := &request{}
+	if err := s.link().Open(r, v.Visitor, opened); err != nil {
+		return nil, interaction.RestartAt(err, v.Issuer.Endpoint(Path))
 	}
-	body, err := v.iss.Keys.Open(v.iss.URL, s.purpose(), strings.TrimPrefix(r.URL.RawQuery, string(s)+"="))
-	if err != nil {
-		return nil, stale("the link is damaged, or made for another step")
-	}
-	var opened sealed
-	if err := json.Unmarshal(body, &opened); err != nil || opened.Request == nil {
-		return nil, fmt.Errorf("logout: open: %w", err)
-	}
-	switch {
-	case !v.now.Before(time.UnixMilli(opened.ExpiresAt)):
-		return nil, stale("this page was open for too long")
-	case subtle.ConstantTimeCompare([]byte(binding), []byte(opened.Browser)) != 1:
-		return nil, stale("this page was made for another browser, or for before or after a sign-in")
-	}
-	return opened.Request, opened.Request.validate(v.iss)
+	return opened, opened.validate(v.Issuer)
 }
 
 // ask shows the question.
 func (h *Handler) ask(w http.ResponseWriter, v *visit) error {
-	action, err := v.url(v.iss, confirmed, v.browser.Binding(), v.now)
+	action, err := confirmed.link().URL(v.Visitor, v.request)
 	if err != nil {
 		return err
 	}
-	chrome, err := v.chrome(v.iss)
+	chrome, err := v.chrome(v.Issuer)
 	if err != nil {
 		return err
 	}
-	user := v.browser.Session.User
+	user := v.Browser.Session.User
 	page := ui.SignOutPage{Chrome: chrome, Action: action, UserName: user.Name, UserDisplayName: user.DisplayName}
 	if v.client != nil {
 		page.ClientName, page.ClientID = v.client.DisplayName, v.client.ID
@@ -174,10 +154,10 @@ func (h *Handler) ask(w http.ResponseWriter, v *visit) error {
 // answer does what the user decided. Its form is bound to the session that it asked about: without one there is none to answer.
 func (h *Handler) answer(w http.ResponseWriter, r *http.Request, v *visit) error {
 	var err error
-	if v.request, err = v.open(r, confirmed, v.browser.Binding()); err != nil {
-		return interaction.ShowStale(w, h.Pages, v.iss, err)
+	if v.request, err = v.open(r, confirmed); err != nil {
+		return interaction.ShowStale(w, h.Pages, v.Issuer, err)
 	}
-	if v.browser.Session == nil {
+	if v.Browser.Session == nil {
 		return v.leave(w)
 	}
 	form, err := oauth.ParseBody(r)
@@ -188,7 +168,7 @@ func (h *Handler) answer(w http.ResponseWriter, r *http.Request, v *visit) error
 	case "sign-out":
 		return h.signOut(w, r, v, "user")
 	case "stay":
-		chrome, err := v.chrome(v.iss)
+		chrome, err := v.chrome(v.Issuer)
 		if err != nil {
 			return err
 		}
@@ -200,13 +180,13 @@ func (h *Handler) answer(w http.ResponseWriter, r *http.Request, v *visit) error
 // signOut ends the session everywhere, or nowhere: while grants can't be taken back the cookie is kept, so that trying again
 // finds them.
 func (h *Handler) signOut(w http.ResponseWriter, r *http.Request, v *visit, by string) error {
-	if _, err := v.chrome(v.iss); err != nil { // not a place to be sent to
+	if _, err := v.chrome(v.Issuer); err != nil { // not a place to be sent to
 		return err
 	}
-	s := v.browser.Session
-	ended, err := h.end(r.Context(), v.iss, s, v.now)
+	s := v.Browser.Session
+	ended, err := h.end(r.Context(), v.Issuer, s, v.Now)
 	attrs := []slog.Attr{
-		slog.String("event", "sign_out"), slog.String("issuer", v.iss.URL), slog.String("user", s.User.Name), slog.String("client_id", v.ClientID),
+		slog.String("event", "sign_out"), slog.String("issuer", v.Issuer.URL), slog.String("user", s.User.Name), slog.String("client_id", v.ClientID),
 		slog.String("by", by), slog.String("source", h.Source(r).String()), slog.Int("grants_revoked", ended.revoked), slog.Int("clients_told", ended.told),
 	}
 	if err != nil {
@@ -214,20 +194,20 @@ func (h *Handler) signOut(w http.ResponseWriter, r *http.Request, v *visit, by s
 		return oauth.Errorf(oauth.TemporarilyUnavailable, "you are not signed out yet; try again in a moment").Wrap(err)
 	}
 	h.Logger.LogAttrs(r.Context(), slog.LevelInfo, "audit", append(attrs, slog.String("result", "success"))...)
-	session.SignOut(w, v.iss)
+	session.SignOut(w, v.Issuer)
 	return v.leave(w)
 }
 
 func (v *visit) leave(w http.ResponseWriter) error {
-	if _, err := v.chrome(v.iss); err != nil {
+	if _, err := v.chrome(v.Issuer); err != nil {
 		return err
 	}
-	interaction.Redirect(w, v.destination(v.iss))
+	interaction.Redirect(w, v.destination(v.Issuer))
 	return nil
 }
 
 func (h *Handler) showSignedOut(w http.ResponseWriter, v *visit) error {
-	chrome, err := v.chrome(v.iss)
+	chrome, err := v.chrome(v.Issuer)
 	if err != nil {
 		return err
 	}

@@ -1,14 +1,11 @@
 package logout
 
 import (
-	"bytes"
-	"encoding/json"
-	"fmt"
-	"net/http"
 	"net/url"
 	"strings"
 	"time"
 
+	"github.com/latchkey-io/latchkey/server/interaction"
 	"github.com/latchkey-io/latchkey/server/oauth"
 	"github.com/latchkey-io/latchkey/server/registry"
 	"github.com/latchkey-io/latchkey/server/session"
@@ -119,43 +116,12 @@ const (
 	confirmed step = "confirm" // POST /logout: the user's answer to our question
 )
 
-func (s step) purpose() string { return "logout/" + string(s) }
-
-// lifetime is how long a person may take. A redirect takes no time.
-func (s step) lifetime() time.Duration {
+func (s step) link() interaction.Link {
+	l := interaction.Link{Path: Path, Parameter: string(s), Purpose: "logout/" + string(s), MaxLength: maxURL}
 	if s == confirmed {
-		return 30 * time.Minute
+		l.Lifetime = 30 * time.Minute // for a person; a redirect takes no time
+		return l
 	}
-	return 2 * time.Minute
-}
-
-// sealed is what travels in the URL.
-type sealed struct {
-	Request   *request `json:"r"`
-	Browser   string   `json:"b"` // session.Browser.Binding
-	ExpiresAt int64    `json:"e"` // Unix milliseconds
-}
-
-// url is where the browser goes on at the step. The seal is bound to the binding.
-func (q *request) url(iss *registry.Issuer, s step, binding string, now time.Time) (string, error) {
-	var body bytes.Buffer
-	enc := json.NewEncoder(&body)
-	enc.SetEscapeHTML(false) // an escaped & takes six bytes
-	if err := enc.Encode(sealed{Request: q, Browser: binding, ExpiresAt: now.Add(s.lifetime()).UnixMilli()}); err != nil {
-		return "", fmt.Errorf("logout: seal: %w", err)
-	}
-	seal, err := iss.Keys.Seal(iss.URL, s.purpose(), body.Bytes(), now)
-	if err != nil {
-		return "", fmt.Errorf("logout: seal: %w", err)
-	}
-	u := iss.Endpoint(Path) + "?" + string(s) + "=" + seal
-	if len(u) > maxURL {
-		return "", oauth.Errorf(oauth.InvalidRequest, "the request is too long")
-	}
-	return u, nil
-}
-
-// carries says whether the HTTP request comes with a seal for the step.
-func (s step) carries(r *http.Request) bool {
-	return strings.HasPrefix(r.URL.RawQuery, string(s)+"=")
+	l.Lifetime, l.AnyBrowser = 2*time.Minute, true
+	return l
 }
