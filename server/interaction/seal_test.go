@@ -66,6 +66,11 @@ func TestSealedRequestComesBack(t *testing.T) {
 	if _, err := interaction.Open(r, interaction.Authorize, at(session.Browser{}, now)); err == nil {
 		t.Error("opened in a browser without a cookie")
 	}
+	for _, other := range []interaction.Step{interaction.Login, interaction.Consent, interaction.Approval} {
+		if _, err := interaction.Open(r, other, at(b, now)); err == nil {
+			t.Errorf("opened for the step %s", other)
+		}
+	}
 	if _, err := req.URL(interaction.Login, at(session.Browser{}, now)); err == nil {
 		t.Error("sealed for no browser at all")
 	}
