@@ -92,16 +92,17 @@ func (w *world) affected(changed []dependency) map[dependency]struct{} {
 	return units
 }
 
-// compileUnit compiles one object; one that is gone places nothing.
+// compileUnit compiles one object; one that is gone places nothing. That it read itself is not noted: it is compiled again whenever it
+// changes, and of one that is gone nothing is to be kept.
 func compileUnit(r *recorder, reader *compile.Reader, unit dependency) (placement, *failure) {
 	var p placement
 	switch unit.kind {
 	case kindAuthorizationServer:
-		if as := r.AuthorizationServer(unit.name); as != nil {
+		if as := reader.AuthorizationServer(unit.name); as != nil {
 			return compileIssuer(r, as)
 		}
 	case kindResourceServer:
-		if rs := r.ResourceServer(unit.namespace, unit.name); rs != nil {
+		if rs := reader.ResourceServer(unit.namespace, unit.name); rs != nil {
 			p.resources, _ = compile.ResourceServer(r, rs)
 		}
 	case kindOAuthClient:

@@ -1,0 +1,39 @@
+package publish
+
+import (
+	"context"
+	"fmt"
+	"testing"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/latchkey-io/latchkey/controllers/compile"
+)
+
+// empty is a cluster in which nothing is left.
+type empty struct{ client.Reader }
+
+func (empty) Get(_ context.Context, key client.ObjectKey, _ client.Object, _ ...client.GetOption) error {
+	return apierrors.NewNotFound(schema.GroupResource{}, key.Name)
+}
+
+func (empty) List(context.Context, client.ObjectList, ...client.ListOption) error { return nil }
+
+// TestNothingIsKeptOfWhatIsGone: whoever may create and delete objects all day long must not fill the memory of every server.
+func TestNothingIsKeptOfWhatIsGone(t *testing.T) {
+	w := newWorld()
+	for _, k := range []kind{kindAuthorizationServer, kindResourceServer, kindOAuthClient, kindLocalUser} {
+		for n := range 10 {
+			gone := dependency{k, "tenant", fmt.Sprint("gone-", n)}
+			if k == kindAuthorizationServer || k == kindLocalUser {
+				gone.namespace = ""
+			}
+			w.update(compile.NewReader(t.Context(), empty{}, "latchkey-system"), []dependency{gone})
+		}
+		if len(w.placed) != 0 || len(w.read) != 0 || len(w.dependants) != 0 {
+			t.Fatalf("kind %d: %d placed, %d read and %d depended on are kept", k, len(w.placed), len(w.read), len(w.dependants))
+		}
+	}
+}
