@@ -38,8 +38,11 @@ func resourceAt(w World, rs *v1alpha1.ResourceServer, name string) (*registry.Re
 	if p != nil {
 		return nil, p
 	}
+	as := w.AuthorizationServer(name)
 	for _, other := range w.ResourceServersClaiming(rs.Spec.Identifier) {
-		if other.UID == rs.UID || !older(other, rs) || !slices.Contains(EffectiveAuthorizationServers(other.Spec.AuthorizationServerNames), name) {
+		// What is not assigned to it can be claimed in vain by anybody, any number of times: it is found out at once.
+		if other.UID == rs.UID || !older(other, rs) || !assigned(w, as, other) ||
+			!slices.Contains(EffectiveAuthorizationServers(other.Spec.AuthorizationServerNames), name) {
 			continue
 		}
 		if _, p := mayClaim(w, other, name); p == nil {
@@ -148,12 +151,10 @@ func apiServer(identifier string) bool {
 
 // assigned says whether the namespace may claim the identifier: by its Service name, or by assignment.
 func assigned(w World, as *v1alpha1.AuthorizationServer, rs *v1alpha1.ResourceServer) bool {
-	u, err := url.Parse(rs.Spec.Identifier)
-	if err != nil {
-		return false
-	}
-	if u.Hostname() == rs.Name+"."+rs.Namespace+".svc" {
-		return true
+	if own := rs.Name + "." + rs.Namespace + ".svc"; strings.HasPrefix(rs.Spec.Identifier, "https://"+own) { // parsing is dear
+		if u, err := url.Parse(rs.Spec.Identifier); err == nil && u.Hostname() == own {
+			return true
+		}
 	}
 	for _, a := range as.Spec.ResourceIdentifiers {
 		if !strings.HasPrefix(rs.Spec.Identifier, a.Prefix) && rs.Spec.Identifier+"/" != a.Prefix {
