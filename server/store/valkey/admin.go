@@ -20,7 +20,7 @@ const purgers = 16
 func (s *Store) Purge(ctx context.Context, clientUID string) error {
 	key := s.clientIndex(clientUID)
 	for {
-		r, err := s.reader()
+		r, err := s.reader(ctx)
 		if err != nil {
 			return err
 		}
@@ -56,7 +56,7 @@ func (s *Store) purge(ctx context.Context, key string, members []string) error {
 // Each calls f for every grant, also revoked ones, in no particular order, until f returns an error. It looks at every key there
 // is: for a person who asks, not for a request. A grant that is made or rotated meanwhile may be missed.
 func (s *Store) Each(ctx context.Context, f func(*store.Grant) error) error {
-	r, err := s.reader()
+	r, err := s.reader(ctx)
 	if err != nil {
 		return err
 	}
@@ -113,7 +113,7 @@ func (s *Store) Check(ctx context.Context) error {
 	if err := s.beat(ctx); err != nil {
 		return err
 	}
-	r, err := s.reader()
+	r, err := s.reader(ctx)
 	if err != nil {
 		return err
 	}

@@ -96,7 +96,7 @@ func (s *Devices) read(ctx context.Context, name string) (d *store.Device, raw s
 	if !validID(name) {
 		return nil, "", store.ErrNotFound
 	}
-	r, err := s.store.reader()
+	r, err := s.store.reader(ctx)
 	if err != nil {
 		return nil, "", err
 	}
@@ -161,7 +161,7 @@ func (s *Devices) Pending(ctx context.Context, clientUID string, now time.Time) 
 	if err != nil || len(names) == 0 {
 		return 0, err
 	}
-	r, err := s.store.reader()
+	r, err := s.store.reader(ctx)
 	if err != nil {
 		return 0, err
 	}

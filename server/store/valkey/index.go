@@ -78,9 +78,9 @@ func (s *Store) unindex(ctx context.Context, g *store.Grant) error {
 // batch sends commands that write indexes. Where one server has them all, they go in one round trip, and the replica that confirms
 // the grant written next has them too. In a Cluster each is confirmed for itself.
 func (s *Store) batch(ctx context.Context, commands []command) error {
-	l := s.links.Load()
-	if l == nil || l.writer == nil {
-		return errNotConnected
+	l, err := s.linked(ctx)
+	if err != nil {
+		return err
 	}
 	s.config.OnWrite(VerbIndex)
 	if l.writer.Mode() == driver.ClientModeCluster {
@@ -155,7 +155,7 @@ func (s *Store) Find(ctx context.Context, q store.Query) ([]*store.Grant, error)
 
 // members are all that an index names and that may still be there.
 func (s *Store) members(ctx context.Context, key string) ([]string, error) {
-	r, err := s.reader()
+	r, err := s.reader(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -171,7 +171,7 @@ func (s *Store) members(ctx context.Context, key string) ([]string, error) {
 
 // readAll returns the grants that are there, from memory or in one round trip to each node.
 func (s *Store) readAll(ctx context.Context, ids []string) ([]*entry, error) {
-	r, err := s.reader()
+	r, err := s.reader(ctx)
 	if err != nil {
 		return nil, err
 	}

@@ -35,6 +35,7 @@ type record struct {
 	UserUID             string         `json:"uu,omitempty"`
 	SessionID           string         `json:"sid,omitempty"`
 	AuthTime            int64          `json:"at,omitempty"`
+	IssuedAt            int64          `json:"iat,omitempty"`
 	Scopes              []string       `json:"s,omitempty"`
 	Targets             []store.Target `json:"r,omitempty"`
 	UserinfoClaims      []string       `json:"uc,omitempty"`
@@ -63,7 +64,7 @@ type entry struct {
 func encode(g *store.Grant, indexedUntil time.Time) (string, error) {
 	b, err := json.Marshal(record{
 		Format: format, AuthorizationServer: g.AuthorizationServer, ClientID: g.ClientID, ClientUID: g.ClientUID,
-		User: g.User, UserUID: g.UserUID, SessionID: g.SessionID, AuthTime: seconds(g.AuthTime),
+		User: g.User, UserUID: g.UserUID, SessionID: g.SessionID, AuthTime: seconds(g.AuthTime), IssuedAt: seconds(g.IssuedAt),
 		Scopes: g.Scopes, Targets: g.Targets, UserinfoClaims: g.UserinfoClaims, IDTokenClaims: g.IDTokenClaims,
 		ExpiresAt: seconds(g.ExpiresAt), RefreshUntil: seconds(g.RefreshUntil), Generation: g.Generation, RotatedAt: seconds(g.RotatedAt),
 		Attempt: g.Attempt, RevokedAt: seconds(g.RevokedAt), RevokedReason: g.RevokedReason, IndexedUntil: seconds(indexedUntil),
@@ -84,7 +85,7 @@ func decode(id, raw string) (*entry, error) {
 	}
 	return &entry{raw: raw, indexedUntil: at(r.IndexedUntil), grant: &store.Grant{
 		ID: id, AuthorizationServer: r.AuthorizationServer, ClientID: r.ClientID, ClientUID: r.ClientUID,
-		User: r.User, UserUID: r.UserUID, SessionID: r.SessionID, AuthTime: at(r.AuthTime),
+		User: r.User, UserUID: r.UserUID, SessionID: r.SessionID, AuthTime: at(r.AuthTime), IssuedAt: at(r.IssuedAt),
 		Scopes: r.Scopes, Targets: r.Targets, UserinfoClaims: r.UserinfoClaims, IDTokenClaims: r.IDTokenClaims,
 		ExpiresAt: at(r.ExpiresAt), RefreshUntil: at(r.RefreshUntil), Generation: r.Generation, RotatedAt: at(r.RotatedAt),
 		Attempt: r.Attempt, RevokedAt: at(r.RevokedAt), RevokedReason: r.RevokedReason,

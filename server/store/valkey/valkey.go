@@ -19,6 +19,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -37,6 +38,8 @@ const (
 	callTimeout = 2 * time.Second
 	// replicaTimeout is how long a write waits for a replica.
 	replicaTimeout = time.Second
+	// firstPatience is how long a request waits for the first connections.
+	firstPatience = 500 * time.Millisecond
 	// maxCached bounds the memory for grants that were read, to about 100 MB.
 	maxCached = 1 << 16
 )
@@ -74,7 +77,10 @@ type Config struct {
 type Store struct {
 	config Config
 	links  atomic.Pointer[links]
-	// slots bounds how many connections write at a time, and places are where one is free.
+	// ready is closed once the first connections are there.
+	ready     chan struct{}
+	makeReady sync.Once
+	// slots bounds how many connections write at a time.
 	slots chan struct{}
 	cache *cache
 }
@@ -101,7 +107,7 @@ func New(c Config) (*Store, error) {
 	if c.OnWrite == nil {
 		c.OnWrite = func(string) {}
 	}
-	return &Store{config: c, slots: make(chan struct{}, maxWriters), cache: newCache(maxCached)}, nil
+	return &Store{config: c, ready: make(chan struct{}), slots: make(chan struct{}, maxWriters), cache: newCache(maxCached)}, nil
 }
 
 // Start connects, however long it takes, and watches the connections until the context is done. It closes the Store then.
@@ -138,6 +144,7 @@ func (s *Store) Connect() error {
 	if !s.links.CompareAndSwap(nil, l) {
 		l.close()
 	}
+	s.makeReady.Do(func() { close(s.ready) })
 	return nil
 }
 
@@ -149,17 +156,38 @@ func (s *Store) Close() {
 	}
 }
 
-// reader is what commands that only read are sent by.
-func (s *Store) reader() (driver.Client, error) {
-	if l := s.links.Load(); l != nil && l.reader != nil {
-		return l.reader, nil
+// linked are the connections. A store that has just been made has a moment to get them.
+func (s *Store) linked(ctx context.Context) (*links, error) {
+	l := s.links.Load()
+	if l == nil {
+		patience := time.NewTimer(firstPatience)
+		defer patience.Stop()
+		select {
+		case <-s.ready:
+		case <-patience.C:
+		case <-ctx.Done():
+			return nil, context.Cause(ctx)
+		}
+		l = s.links.Load()
 	}
-	return nil, errNotConnected
+	if l == nil || l.reader == nil {
+		return nil, errNotConnected
+	}
+	return l, nil
+}
+
+// reader is what commands that only read are sent by.
+func (s *Store) reader(ctx context.Context) (driver.Client, error) {
+	l, err := s.linked(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return l.reader, nil
 }
 
 // read asks the primary. What it answers is remembered, unless it has changed by then.
 func (s *Store) read(ctx context.Context, id string) (*entry, error) {
-	r, err := s.reader()
+	r, err := s.reader(ctx)
 	if err != nil {
 		return nil, err
 	}

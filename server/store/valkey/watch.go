@@ -26,7 +26,7 @@ func (s *Store) beat(ctx context.Context) error {
 	if err := s.Connect(); err != nil {
 		return err
 	}
-	r, err := s.reader()
+	r, err := s.reader(ctx)
 	if err != nil {
 		return err
 	}

@@ -30,9 +30,9 @@ func (s *Store) write(ctx context.Context, verb string, cmd command) (string, er
 }
 
 func (s *Store) apply(ctx context.Context, cmd command) (string, error) {
-	l := s.links.Load()
-	if l == nil || l.writer == nil {
-		return "", errNotConnected
+	l, err := s.linked(ctx)
+	if err != nil {
+		return "", err
 	}
 	select {
 	case s.slots <- struct{}{}:
@@ -40,11 +40,7 @@ func (s *Store) apply(ctx context.Context, cmd command) (string, error) {
 	case <-ctx.Done():
 		return "", context.Cause(ctx)
 	}
-	var (
-		answer string
-		err    error
-		node   = l.writer
-	)
+	answer, node := "", l.writer
 	for range redirects {
 		err = node.Dedicated(func(c driver.DedicatedClient) error {
 			answer, err = send(ctx, c, cmd)
