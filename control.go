@@ -7,6 +7,7 @@ import (
 	ctrllog "sigs.k8s.io/controller-runtime/pkg/log"
 
 	"github.com/latchkey-io/latchkey/controllers"
+	"github.com/latchkey-io/latchkey/server/storage"
 )
 
 // runController reconciles until the context ends. Beside a server it leaves health and metrics to that.
@@ -22,6 +23,6 @@ func runController(ctx context.Context, o *options, besideServer bool) error {
 	return controllers.Run(ctx, controllers.Config{
 		REST: config, Namespace: o.namespace, HealthBindAddress: health, LeaderElect: o.leaderElect,
 		ServingSecret: o.servingSecret, ServingNames: splitList(o.servingDNSNames),
-		Now: time.Now, Logger: ctrllog.Log,
+		Now: time.Now, Logger: ctrllog.Log, CheckStorage: storage.Check, PurgeStorage: storage.Purge,
 	})
 }

@@ -20,6 +20,7 @@ Usage:
   latchkey controller [flags]   reconcile OAuthClients, ResourceServers, AuthorizationServers and LocalUsers
   latchkey server [flags]       serve sign-in, consent, tokens and TokenReviews
   latchkey all [flags]          both in one process
+  latchkey grants list|revoke   list or revoke what users have granted, wherever it is kept
   latchkey hash-password        read a password, print its hash for a LocalUser's Secret
   latchkey version              print the version
 
@@ -52,6 +53,8 @@ func run(ctx context.Context, args []string) error {
 	switch command {
 	case "controller", "server", "all":
 		return runProcess(ctx, command, rest)
+	case "grants":
+		return grantsCommand(ctx, rest, os.Stdout)
 	case "hash-password":
 		return hashPassword(rest, os.Stdin, os.Stdout)
 	case "version":

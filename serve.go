@@ -27,6 +27,7 @@ import (
 	"github.com/latchkey-io/latchkey/server/outbound"
 	"github.com/latchkey-io/latchkey/server/registry"
 	"github.com/latchkey-io/latchkey/server/review"
+	"github.com/latchkey-io/latchkey/server/storage"
 	"github.com/latchkey-io/latchkey/server/store"
 	"github.com/latchkey-io/latchkey/server/store/kubernetes"
 	"github.com/latchkey-io/latchkey/server/store/memory"
@@ -59,11 +60,11 @@ func runServer(ctx context.Context, o *options, logger *slog.Logger) error {
 	if err := p.publish(ctx); err != nil {
 		return err
 	}
-	grants, devices, err := p.stores()
+	places, err := p.places()
 	if err != nil {
 		return err
 	}
-	listeners, err := p.listeners(ctx, grants, devices)
+	listeners, err := p.listeners(ctx, places.Grants(), places.Devices())
 	if err != nil {
 		return err
 	}
@@ -115,6 +116,20 @@ func (p *process) publish(ctx context.Context) error {
 	p.checks["registry"] = publisher.Ready
 	p.run = append(p.run, p.cache.Start, publisher.Start)
 	return nil
+}
+
+// places are all places where grants are kept: that of this process, and those that issuers name.
+func (p *process) places() (*storage.Places, error) {
+	grants, devices, err := p.stores()
+	if err != nil {
+		return nil, err
+	}
+	places, err := storage.New(storage.Config{Grants: grants, Devices: devices, Holder: p.holder, Logger: p.logger, OnWrite: p.metrics.StoreWrite})
+	if err != nil {
+		return nil, err
+	}
+	p.run = append(p.run, places.Start)
+	return places, nil
 }
 
 // stores opens the stores of grants and of the requests of devices.

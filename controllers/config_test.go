@@ -8,6 +8,7 @@ import (
 	"k8s.io/client-go/rest"
 
 	"github.com/latchkey-io/latchkey/controllers"
+	"github.com/latchkey-io/latchkey/server/storage"
 )
 
 func TestConfigIsValidated(t *testing.T) {
@@ -24,8 +25,10 @@ func TestConfigIsValidated(t *testing.T) {
 		"address":          {func(c *controllers.Config) { c.ServingNames = []string{"::1", "10.0.0.1", "*.example.com"} }, ""},
 		"no health":        {func(c *controllers.Config) { c.HealthBindAddress = "" }, "health"},
 		"no clock":         {func(c *controllers.Config) { c.Now = nil }, "clock"},
+		"no storage":       {func(c *controllers.Config) { c.CheckStorage = nil }, "storage"},
 	} {
-		c := controllers.Config{REST: &rest.Config{}, Namespace: operatorNamespace, HealthBindAddress: "0", ServingSecret: servingSecret, Now: time.Now}
+		c := controllers.Config{REST: &rest.Config{}, Namespace: operatorNamespace, HealthBindAddress: "0", ServingSecret: servingSecret, Now: time.Now,
+			CheckStorage: storage.Check, PurgeStorage: storage.Purge}
 		tc.edit(&c)
 		err := c.Validate()
 		if (err == nil) != (tc.want == "") || (err != nil && !strings.Contains(err.Error(), tc.want)) {

@@ -27,6 +27,7 @@ import (
 	"github.com/latchkey-io/latchkey/api/v1alpha1"
 	"github.com/latchkey-io/latchkey/controllers"
 	"github.com/latchkey-io/latchkey/hack/controlplane"
+	"github.com/latchkey-io/latchkey/server/storage"
 )
 
 const (
@@ -133,6 +134,7 @@ func config(identity *rest.Config) controllers.Config {
 	return controllers.Config{
 		REST: identity, Namespace: operatorNamespace, HealthBindAddress: healthAddress, LeaderElect: true,
 		ServingSecret: servingSecret, ServingNames: []string{"latchkey-server.latchkey-system.svc"}, Now: time.Now, Logger: logr.Discard(),
+		CheckStorage: storage.Check, PurgeStorage: storage.Purge,
 	}
 }
 

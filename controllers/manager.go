@@ -55,6 +55,10 @@ type Config struct {
 	ServingNames []string
 	Now          func() time.Time
 	Logger       logr.Logger
+	// CheckStorage and PurgeStorage look after a place outside Kubernetes where grants are kept, by the data of the Secret that says how it
+	// is reached: what is wrong with it, and deleting the grants of a client.
+	CheckStorage func(ctx context.Context, secret map[string][]byte) error
+	PurgeStorage func(ctx context.Context, secret map[string][]byte, clientUID string) error
 }
 
 // Validate says what is wrong with the Config.
@@ -82,6 +86,9 @@ func (c *Config) Validate() error {
 	}
 	if c.Now == nil {
 		failures = append(failures, errors.New("there is no clock"))
+	}
+	if c.CheckStorage == nil || c.PurgeStorage == nil {
+		failures = append(failures, errors.New("nobody looks after storage outside Kubernetes"))
 	}
 	return errors.Join(failures...)
 }
@@ -154,12 +161,13 @@ func setup(ctx context.Context, mgr ctrl.Manager, c Config) error {
 		return err
 	}
 	recorder := mgr.GetEventRecorder(status.FieldManager)
-	servers := &authorizationserver.Reconciler{Client: mgr.GetClient(), Live: mgr.GetAPIReader(), Namespace: c.Namespace, Events: recorder, Now: c.Now}
+	servers := &authorizationserver.Reconciler{Client: mgr.GetClient(), Live: mgr.GetAPIReader(), Namespace: c.Namespace, Events: recorder, Now: c.Now, CheckStorage: c.CheckStorage}
 	resources := &resourceserver.Reconciler{Client: mgr.GetClient(), Namespace: c.Namespace, Events: recorder, Now: c.Now}
 	users := &localuser.Reconciler{Client: mgr.GetClient(), Namespace: c.Namespace, Events: recorder, Now: c.Now}
 	clients := &oauthclient.Reconciler{Client: mgr.GetClient(), Live: mgr.GetAPIReader(), Namespace: c.Namespace, Events: recorder, Now: c.Now}
 	serving := &certificate.Reconciler{Client: mgr.GetClient(), Namespace: c.Namespace, ServingSecret: c.ServingSecret, Names: c.ServingNames, Now: c.Now}
 	sweeper := &oauthgrant.Sweeper{Client: mgr.GetClient(), Live: mgr.GetAPIReader(), Namespace: c.Namespace, Now: c.Now, Logger: c.Logger.WithName("oauthgrant")}
+	purger := &oauthgrant.Purger{Cache: mgr.GetCache(), Client: mgr.GetClient(), Namespace: c.Namespace, Purge: c.PurgeStorage, Logger: c.Logger.WithName("oauthgrant")}
 	return errors.Join(
 		servers.SetupWithManager(mgr),
 		resources.SetupWithManager(mgr),
@@ -167,6 +175,7 @@ func setup(ctx context.Context, mgr ctrl.Manager, c Config) error {
 		clients.SetupWithManager(ctx, mgr, secrets),
 		serving.SetupWithManager(mgr),
 		mgr.Add(sweeper),
+		mgr.Add(purger),
 		healthChecks(mgr, secrets),
 	)
 }

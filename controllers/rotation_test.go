@@ -21,6 +21,7 @@ import (
 	"github.com/latchkey-io/latchkey/controllers"
 	"github.com/latchkey-io/latchkey/controllers/compile"
 	"github.com/latchkey-io/latchkey/controllers/oauthclient"
+	"github.com/latchkey-io/latchkey/server/storage"
 )
 
 // publication is how long a client secret is in status before the Secret holds it.
@@ -69,6 +70,7 @@ func (r *rotation) controller() (kill func()) {
 	go func() {
 		ended <- controllers.Run(ctx, controllers.Config{
 			REST: still.cp.RESTConfig(), Namespace: "default", HealthBindAddress: "0", ServingSecret: servingSecret, Now: r.now, Logger: logr.Discard(),
+			CheckStorage: storage.Check, PurgeStorage: storage.Purge,
 		})
 	}()
 	var killed atomic.Bool

@@ -107,6 +107,9 @@ func (d *dispatcher) serve(w *recorder, r *http.Request, rt route, iss *registry
 		return oauth.Errorf(oauth.MethodNotAllowed, "use %s", strings.Join(rt.methods, " or "))
 	}
 	r.Body = http.MaxBytesReader(w.ResponseWriter, r.Body, maxBody)
+	if iss != nil {
+		r = r.WithContext(registry.In(r.Context(), iss))
+	}
 	return rt.serve(w, r, iss)
 }
 

@@ -73,6 +73,37 @@ type AuthorizationServerSpec struct {
 	// still to come takes effect when it comes.
 	// +optional
 	RevokeTokensIssuedBefore *metav1.Time `json:"revokeTokensIssuedBefore,omitempty"`
+
+	// storage says where grants and the requests of devices are kept: in objects of the operator's namespace when absent. What was
+	// kept elsewhere before is not moved: its users sign in again.
+	// +optional
+	Storage *Storage `json:"storage,omitempty"`
+}
+
+// Storage says where an issuer's grants are kept.
+type Storage struct {
+	// valkey is a server of Valkey, or of Redis 7.0 or newer, for sites whose logins outgrow etcd.
+	// +required
+	Valkey ValkeyStorage `json:"valkey"`
+}
+
+// ValkeyStorage says how a server of Valkey is reached.
+type ValkeyStorage struct {
+	// secretRef names the Secret in the operator's namespace that holds its addresses, and as whom to come.
+	// +required
+	SecretRef ValkeySecretReference `json:"secretRef"`
+}
+
+// ValkeySecretReference names a Secret in the operator's namespace.
+type ValkeySecretReference struct {
+	// name of the Secret. Its keys: addresses (host:port of the server, of Sentinels or of nodes of a Cluster, separated by commas),
+	// masterName (the set that Sentinels watch), username, password, sentinelUsername, sentinelPassword, tls ("true"), ca.crt, tls.crt,
+	// tls.key, prefix (of the keys there). All but addresses are optional.
+	// +required
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=253
+	// +kubebuilder:validation:XValidation:rule="self.matches('^[a-z0-9]([a-z0-9-]*[a-z0-9])?([.][a-z0-9]([a-z0-9-]*[a-z0-9])?)*$')",message="the name of a Secret has lower-case letters, digits, dashes and dots, and begins and ends with a letter or digit"
+	Name string `json:"name"`
 }
 
 // NamespaceMatch selects namespaces by label.
@@ -234,7 +265,7 @@ type AuthorizationServerStatus struct {
 	// +listMapKey=kid
 	// +kubebuilder:validation:MaxItems=128
 	Keys []KeyStatus `json:"keys,omitempty"`
-	// conditions: Ready, Stalled.
+	// conditions: Ready, Stalled; StorageReady where spec.storage says something.
 	// +optional
 	// +listType=map
 	// +listMapKey=type

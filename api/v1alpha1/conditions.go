@@ -12,6 +12,8 @@ const (
 	ConditionResolvedRefs = "ResolvedRefs"
 	// ConditionSecretReady says whether the client's Secret holds a usable client secret.
 	ConditionSecretReady = "SecretReady"
+	// ConditionStorageReady says whether the place can be used that an AuthorizationServer's spec.storage names.
+	ConditionStorageReady = "StorageReady"
 )
 
 // Reasons of conditions. The list is fixed: automation may match on it.
@@ -60,6 +62,10 @@ const (
 	ReasonPrefixConflict = "PrefixConflict"
 	// ReasonKeysNotReady: the issuer's keys have not been made, or cannot be read.
 	ReasonKeysNotReady = "KeysNotReady"
+	// ReasonStorageReady: the place where grants are kept was reached, and can be used.
+	ReasonStorageReady = "StorageReady"
+	// ReasonStorageUnreachable: it can't be reached, or not be used: the message says why.
+	ReasonStorageUnreachable = "StorageUnreachable"
 	// ReasonInvalid: a value that CEL cannot check is wrong; the message says which.
 	ReasonInvalid = "Invalid"
 	// ReasonReconcileFailed: a step failed in a way that is tried again.

@@ -20,6 +20,7 @@ import (
 	"github.com/latchkey-io/latchkey/controllers/compile"
 	"github.com/latchkey-io/latchkey/controllers/status"
 	"github.com/latchkey-io/latchkey/server/keys"
+	"github.com/latchkey-io/latchkey/server/registry"
 )
 
 // lookAgain bounds the time between two looks at the keys' times: a machine that slept, or whose clock was set, is late by no
@@ -36,6 +37,8 @@ type Reconciler struct {
 	Namespace string
 	Events    events.EventRecorder
 	Now       func() time.Time
+	// CheckStorage says what is wrong with a place where grants are kept, by the data of its Secret.
+	CheckStorage func(ctx context.Context, secret map[string][]byte) error
 }
 
 // SetupWithManager registers the reconciler.
@@ -44,6 +47,7 @@ func (r *Reconciler) SetupWithManager(mgr ctrl.Manager) error {
 		For(&v1alpha1.AuthorizationServer{}).
 		Watches(&v1alpha1.AuthorizationServer{}, handler.EnqueueRequestsFromMapFunc(r.all), builder.WithPredicates(predicate.GenerationChangedPredicate{})).
 		Watches(&corev1.Secret{}, handler.EnqueueRequestsFromMapFunc(owner)).
+		Watches(&corev1.Secret{}, handler.EnqueueRequestsFromMapFunc(r.keptBy)).
 		Complete(r)
 }
 
@@ -84,6 +88,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Resu
 		if material, again, failed = r.rotate(ctx, &as); failed != nil {
 			problems = append(problems, keysProblem(failed))
 		}
+		problems = append(problems, r.storage(ctx, config)...)
 	}
 	desired := as.DeepCopy()
 	desired.Status = desiredStatus(&as, config, material, problems, r.Now())
@@ -96,10 +101,20 @@ func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Resu
 		return ctrl.Result{}, nil // the Secret's next change brings us back
 	case failed != nil:
 		return status.Retry(failed)
-	case again.IsZero():
-		return ctrl.Result{}, nil
 	}
-	return ctrl.Result{RequeueAfter: min(max(again.Sub(r.Now()), time.Second), lookAgain)}, nil
+	return ctrl.Result{RequeueAfter: wait(config, again, r.Now())}, nil
+}
+
+// wait is how long to wait until the next look; zero when an event will tell.
+func wait(config *registry.Config, again, now time.Time) time.Duration {
+	var next time.Duration
+	if !again.IsZero() {
+		next = min(max(again.Sub(now), time.Second), lookAgain)
+	}
+	if config != nil && config.Storage != nil && (next == 0 || next > checkStorageAgain) {
+		next = checkStorageAgain
+	}
+	return next
 }
 
 func keysProblem(err error) compile.Problem {

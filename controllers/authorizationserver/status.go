@@ -15,10 +15,14 @@ import (
 // desiredStatus is the whole status of an AuthorizationServer. config is nil when it is refused, material when there are
 // no usable keys.
 func desiredStatus(as *v1alpha1.AuthorizationServer, config *registry.Config, material *keys.Material, problems []compile.Problem, now time.Time) v1alpha1.AuthorizationServerStatus {
+	var positive []status.Positive
+	if config != nil && config.Storage != nil {
+		positive = append(positive, status.Positive{Type: v1alpha1.ConditionStorageReady, Reason: v1alpha1.ReasonStorageReady})
+	}
 	s := v1alpha1.AuthorizationServerStatus{
 		ObservedGeneration: as.Generation,
 		Default:            as.Name == v1alpha1.DefaultAuthorizationServerName,
-		Conditions:         status.Conditions(as.Status.Conditions, as.Generation, now, nil, problems),
+		Conditions:         status.Conditions(as.Status.Conditions, as.Generation, now, positive, problems),
 	}
 	if config != nil {
 		s.Endpoints = endpoints(config)

@@ -43,7 +43,12 @@ func AuthorizationServer(w World, as *v1alpha1.AuthorizationServer) (*registry.C
 	if k := as.Spec.Kubernetes; k != nil {
 		c.KubernetesAudiences = k.Audiences
 	}
-	return c, badSelectors(as)
+	problems := badSelectors(as)
+	var problem *Problem
+	if c.Storage, problem = storage(w, as); problem != nil {
+		problems = append(problems, *problem)
+	}
+	return c, problems
 }
 
 func badSelectors(as *v1alpha1.AuthorizationServer) []Problem {

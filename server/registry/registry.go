@@ -91,6 +91,8 @@ type Config struct {
 	Lifetimes Lifetimes
 	// RevokedBefore is from when on sessions, codes, grants and tokens count.
 	RevokedBefore Cutoff
+	// Storage is where its grants are kept, nil for where the server keeps them otherwise.
+	Storage *Storage
 }
 
 // Lifetimes are an issuer's lifetimes.

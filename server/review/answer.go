@@ -33,7 +33,7 @@ func (h *Handler) review(ctx context.Context, s *registry.Snapshot, c *caller, s
 	if err != nil || len(audiences) == 0 {
 		return no(), err
 	}
-	active, err := h.Verifier.Active(ctx, iss, spec.Token, audiences)
+	active, err := h.Verifier.Active(registry.In(ctx, iss), iss, spec.Token, audiences)
 	if errors.Is(err, token.ErrInactive) {
 		h.Logger.DebugContext(ctx, "a token is not active", "issuer", iss.URL, "audiences", audiences, "reason", err)
 		return no(), nil

@@ -15,6 +15,7 @@ resourceIdentifiers:
 kubernetes: {audiences: [https://kubernetes.default.svc], usernamePrefix: "oauth:", groupsPrefix: "oauth:", clients: [{namespace: demo, name: kubectl}]}
 signing: {algorithms: [ES256, RS256], rotation: {interval: 720h, publishAhead: 24h}}
 lifetimes: {authorizationCode: 60s, accessToken: 10m, idToken: 10m, session: 12h}
+storage: {valkey: {secretRef: {name: valkey}}}
 `}
 }
 
@@ -82,6 +83,9 @@ func TestAuthorizationServerKubernetesRules(t *testing.T) {
 
 func TestAuthorizationServerDurationRules(t *testing.T) {
 	authorizationServer().check(t, []rule{
+		{name: "storage that is none", patch: `{storage: {valkey: null}}`, message: "spec.storage.valkey"},
+		{name: "storage without Secret", patch: `{storage: {valkey: {secretRef: null}}}`, message: "secretRef"},
+		{name: "storage with a Secret's path", patch: `{storage: {valkey: {secretRef: {name: "../keys"}}}}`, message: "the name of a Secret has"},
 		{name: "compound duration", patch: `{lifetimes: {accessToken: 1h30m}}`},
 		{name: "shortest code", patch: `{lifetimes: {authorizationCode: 5s}}`},
 		{name: "code too long", patch: `{lifetimes: {authorizationCode: 61s}}`, message: "authorizationCode must be between 5s and 60s"},
