@@ -42,6 +42,22 @@ spec:
   authentication: {clientSecret: {source: Generated, secretName: shop-oauth, rotation: {overlap: 1h}}}
 ---
 apiVersion: oauth.latchkey.io/v1alpha1
+kind: OAuthClient
+metadata: {name: legacy, namespace: NAMESPACE}
+spec:
+  authorizationServerName: SERVER
+  type: Confidential
+  redirectURIs: [CALLBACK]
+  grantTypes: [authorization_code]
+  resources: [{namespace: NAMESPACE, name: orders, scopes: [orders.read]}]
+  authentication: {clientSecret: {source: Existing, secretName: legacy}}
+---
+apiVersion: v1
+kind: Secret
+metadata: {name: legacy, namespace: NAMESPACE}
+stringData: {client-secret: brought-by-the-team}
+---
+apiVersion: oauth.latchkey.io/v1alpha1
 kind: LocalUser
 metadata: {name: SERVER}
 spec: {authorizationServerNames: [SERVER], passwordSecretRef: {name: SERVER}}
@@ -61,6 +77,7 @@ func (s *site) isWhole() {
 	s.works()
 	ready(s.t, resource("localusers", ""), s.server)
 	ready(s.t, s.clients(), "shop")
+	ready(s.t, s.clients(), "legacy")
 }
 
 // credentials are the client as its Secret has it.
@@ -226,7 +243,9 @@ func (s *site) comesBackTheSame(restore func(s *site, namespace, secrets, object
 		after, err = s.kept(ctx)
 		return reflect.DeepEqual(before, after), err
 	})
-	for _, a := range []*app{s.shop, s.credentials(), s.previous(before)} {
+	legacy := *s.shop
+	legacy.id, legacy.secret = s.namespace+".legacy", "brought-by-the-team"
+	for _, a := range []*app{s.shop, s.credentials(), s.previous(before), &legacy} {
 		eventually(t, "a client secret of before is good", enforced, func(ctx context.Context) (bool, error) { return a.proves(ctx) == nil, nil })
 	}
 	if status := userinfo(t, s.shop, answer.AccessToken); status != http.StatusUnauthorized {
@@ -239,8 +258,24 @@ func (s *site) comesBackTheSame(restore func(s *site, namespace, secrets, object
 		t.Errorf("the user was %s, and is %s", subject, now)
 	}
 	s.owned(s.secret("shop-oauth"))
+	s.revokes(before)
 	if out := kubectl(t, s.all("CRI"), "diff", "--server-side", "--force-conflicts", "-f", "-"); out != "" {
 		t.Errorf("kubectl diff: %s", out)
+	}
+}
+
+// revokes revokes the previous secret by the id that it had before the backup, as Git may have it.
+func (s *site) revokes(before kept) {
+	s.t.Helper()
+	id := before.secrets[1].(map[string]any)["id"].(string)
+	kubectl(s.t, "", "patch", "oauthclient", "shop", "-n", s.namespace, "--type=merge", "--patch", `{"spec":{"authentication":{"clientSecret":{"revoked":["`+id+`"]}}}}`)
+	previous := s.previous(before)
+	eventually(s.t, "the secret that was revoked is refused", enforced, func(ctx context.Context) (bool, error) {
+		err := previous.proves(ctx)
+		return err != nil && err.Error() == "invalid_client", nil
+	})
+	if err := s.shop.proves(s.t.Context()); err != nil {
+		s.t.Errorf("the other secret: %v", err)
 	}
 }
 
