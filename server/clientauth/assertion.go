@@ -49,7 +49,7 @@ func (a *Authenticator) verifyAssertion(r *http.Request, iss *registry.Issuer, c
 	if err != nil {
 		return errFailed().Wrap(err)
 	}
-	switch err := a.seen.use(client.UID, assertion.ID, assertion.ExpiresAt, now); {
+	switch err := a.seen.use(signer{client.Namespace, client.UID}, assertion.ID, assertion.ExpiresAt, now); {
 	case errors.Is(err, errSeen):
 		return errFailed().Wrap(err)
 	case err != nil:

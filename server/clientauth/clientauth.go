@@ -38,7 +38,7 @@ type Authenticator struct {
 
 // New makes an Authenticator.
 func New(c Config) *Authenticator {
-	return &Authenticator{keySets: newKeySets(c.Outbound), seen: newAssertionIDs(maxSeen, maxSeenOfClient), accounts: c.ServiceAccounts}
+	return &Authenticator{keySets: newKeySets(c.Outbound), seen: newAssertionIDs(maxSeen, maxSeenOfNamespace, maxSeenOfClient), accounts: c.ServiceAccounts}
 }
 
 // Caller is a client that has proven itself.
