@@ -142,7 +142,7 @@ func routes(c Config, pages *ui.Pages) map[string]route {
 		deviceAsks    = device.NewRequestHandler(device.RequestConfig{Devices: c.Devices, Clients: clients, Now: c.Now, Logger: c.Logger, Source: source})
 		claims        = userinfo.New(userinfo.Config{Verifier: verifier})
 		signOut       = logout.New(logout.Config{Pages: pages, Grants: c.Grants, Notifier: c.Logouts, Now: c.Now, Logger: c.Logger, Source: source})
-		introspection = introspect.New(introspect.Config{Verifier: verifier, Clients: clients, Callers: c.Callers, Now: c.Now, Logger: c.Logger})
+		introspection = introspect.New(introspect.Config{Verifier: verifier, Clients: clients, Callers: c.Callers, Now: c.Now, Logger: c.Logger, Source: source})
 		revocation    = revoke.New(revoke.Config{Grants: c.Grants, Clients: clients, Now: c.Now, Logger: c.Logger, Source: source})
 		documents     = discovery.New(func(path string) bool { return table[path].serve != nil })
 	)

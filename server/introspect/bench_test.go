@@ -4,6 +4,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"net/netip"
 	"net/url"
 	"strings"
 	"testing"
@@ -29,6 +30,7 @@ func BenchmarkIntrospect(b *testing.B) {
 	clock := func() time.Time { return now }
 	h := introspect.New(introspect.Config{
 		Verifier: &token.Verifier{Grants: memory.New(clock), Now: clock}, Clients: clientauth.New(clientauth.Config{}), Now: clock, Logger: slog.New(slog.DiscardHandler),
+		Source: func(*http.Request) netip.Addr { return netip.Addr{} },
 	})
 	access := &token.Access{
 		Issuer: iss.URL, Subject: registrytest.PrintShop, ClientID: registrytest.PrintShop, ClientUID: registrytest.PrintShopUID, ID: token.NewID(),

@@ -17,7 +17,7 @@ func TestCallersOfIntrospectionThatAreNotProven(t *testing.T) {
 	account := cluster.Account(t)
 	cluster.Allow(t, account, "review", "photos")
 	good := cluster.Token(t, account, f.URL)
-	for name, test := range map[string]struct {
+	refused := map[string]struct {
 		caller    as
 		form      url.Values
 		status    int
@@ -37,7 +37,8 @@ func TestCallersOfIntrospectionThatAreNotProven(t *testing.T) {
 		"a ServiceAccount's for another service": {asBearer(cluster.Token(t, account, "https://other.example.com")), nil, 401, "invalid_token", "Bearer "},
 		"a ServiceAccount's, with a wrong end":   {asBearer(good[:len(good)-4] + "AAAA"), nil, 401, "invalid_token", "Bearer "},
 		"no JWT":                                 {asBearer("opaque"), nil, 401, "invalid_token", "Bearer "},
-	} {
+	}
+	for name, test := range refused {
 		t.Run(name, func(t *testing.T) {
 			form := url.Values{"token": {raw}}
 			for k, v := range test.form {
@@ -54,6 +55,9 @@ func TestCallersOfIntrospectionThatAreNotProven(t *testing.T) {
 	wantActive(t, f.ask(asBearer(good), raw))
 	if log := f.Log.String(); strings.Contains(log, raw) || strings.Contains(log, good) || strings.Contains(log, registrytest.NightlySecret) {
 		t.Error("the log holds a credential")
+	}
+	if n := strings.Count(f.Log.String(), `"event":"introspection_refused"`); n != len(refused) {
+		t.Errorf("%d of %d refusals are in the audit", n, len(refused))
 	}
 }
 

@@ -12,6 +12,7 @@ import (
 	"errors"
 	"log/slog"
 	"net/http"
+	"net/netip"
 	"time"
 
 	"github.com/latchkey-io/latchkey/server/clientauth"
@@ -30,8 +31,10 @@ type Config struct {
 	// Callers proves and authorizes ServiceAccounts; no ServiceAccount is answered when nil.
 	Callers *workload.Callers
 	Now     func() time.Time
-	// Logger takes why a token or a caller was refused; never a token.
+	// Logger takes the audit event introspection_refused, and why a token was refused; never a token.
 	Logger *slog.Logger
+	// Source tells the audit where a request comes from.
+	Source func(*http.Request) netip.Addr
 }
 
 // Handler serves /introspect.
@@ -70,6 +73,7 @@ func (h *Handler) Serve(w http.ResponseWriter, r *http.Request, iss *registry.Is
 	}
 	c, err := h.caller(w, r, form, iss)
 	if err != nil {
+		h.refused(r, iss, err)
 		return err
 	}
 	raw := form.Get("token")
@@ -88,6 +92,13 @@ func (h *Handler) Serve(w http.ResponseWriter, r *http.Request, iss *registry.Is
 		return h.writeSigned(w, iss, c.audience(asked), answer)
 	}
 	return oauth.WriteJSON(w, http.StatusOK, answer)
+}
+
+// refused tells the audit of somebody who has not proven to be a caller: secrets are guessed at here as well as at /token.
+func (h *Handler) refused(r *http.Request, iss *registry.Issuer, err error) {
+	e := oauth.AsError(err)
+	h.Logger.LogAttrs(r.Context(), slog.LevelInfo, "audit", slog.String("event", "introspection_refused"), slog.String("issuer", iss.URL),
+		slog.String("source", h.Source(r).String()), slog.String("error", string(e.Code)), slog.String("reason", e.Error()))
 }
 
 // permitted are those of the audiences that the token claims which the caller may ask about. Tokens of others cost nothing.
@@ -148,7 +159,10 @@ func describe(iss *registry.Issuer, a *token.Active, audiences []string) respons
 		Actor:     a.Actor(),
 	}
 	if a.User != nil {
-		answer.Username, answer.AuthTime = a.User.Name, a.AuthTime.Unix()
+		answer.AuthTime = a.AuthTime.Unix()
+		if a.Client.Sector == "" { // else two sectors would know by the name that it is the same user
+			answer.Username = a.User.Name
+		}
 	}
 	return answer
 }

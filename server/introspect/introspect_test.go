@@ -46,6 +46,22 @@ func TestIntrospection(t *testing.T) {
 	}
 }
 
+// Of a user whom the client knows by a pairwise subject, the name is not told: it is the same in every sector.
+func TestIntrospectionPairwise(t *testing.T) {
+	f := newFixture(t)
+	shop, _ := f.Issuer("").Client(registrytest.PrintShop)
+	pairwise := *shop
+	pairwise.Sector = "demo/prints.example"
+	f.Publish(registrytest.WithClient(f.Issuer(""), &pairwise))
+	a := f.access()
+	a.UserUID, a.Subject = "", f.Issuer("").Subject(&pairwise, registrytest.User(t, f.Issuer(""), registrytest.Alice))
+	got := f.ask(nightly(), f.sign(a))
+	wantActive(t, got)
+	if got.claims["sub"] != a.Subject || got.claims["auth_time"] == nil || strings.Contains(got.body, registrytest.Alice) {
+		t.Errorf("got %v", got.claims)
+	}
+}
+
 // A client's own token has no user, and nothing that wants a group counts of it.
 func TestIntrospectionOfAClientsOwnToken(t *testing.T) {
 	f := newFixture(t)

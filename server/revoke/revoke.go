@@ -30,7 +30,7 @@ type Config struct {
 	Grants  store.Grants
 	Clients *clientauth.Authenticator
 	Now     func() time.Time
-	// Logger takes the audit event grant_revoked.
+	// Logger takes the audit events grant_revoked and revocation_refused.
 	Logger *slog.Logger
 	// Source tells the audit where a request comes from.
 	Source func(*http.Request) netip.Addr
@@ -53,6 +53,7 @@ func (h *Handler) Serve(w http.ResponseWriter, r *http.Request, iss *registry.Is
 	}
 	caller, err := h.Clients.Authenticate(r, form, iss, h.Now())
 	if err != nil {
+		h.refused(r, iss, err)
 		return err
 	}
 	raw := form.Get("token")
@@ -70,6 +71,13 @@ func (h *Handler) Serve(w http.ResponseWriter, r *http.Request, iss *registry.Is
 	}
 	// The body says nothing (RFC 7009 section 2.2), but in JSON, which some clients insist on.
 	return oauth.WriteJSON(w, http.StatusOK, struct{}{})
+}
+
+// refused tells the audit of somebody who has not proven to be a client: secrets are guessed at here as well as at /token.
+func (h *Handler) refused(r *http.Request, iss *registry.Issuer, err error) {
+	e := oauth.AsError(err)
+	h.Logger.LogAttrs(r.Context(), slog.LevelInfo, "audit", slog.String("event", "revocation_refused"), slog.String("issuer", iss.URL),
+		slog.String("source", h.Source(r).String()), slog.String("error", string(e.Code)), slog.String("reason", e.Error()))
 }
 
 // grantOf is the id of the grant that a token lives by; empty for what can't be of this client, or is no good. What it is shows by

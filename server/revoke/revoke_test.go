@@ -319,7 +319,7 @@ func TestATokenThatWasGotByExchangeCannotBeRevoked(t *testing.T) {
 func TestRevocationByNobody(t *testing.T) {
 	f := newFixture(t)
 	raw := f.refresh(f.grant, 1)
-	for name, test := range map[string]struct {
+	nobodies := map[string]struct {
 		caller     as
 		challenged bool
 	}{
@@ -329,12 +329,16 @@ func TestRevocationByNobody(t *testing.T) {
 		"the access token itself": {func(r *http.Request, _ url.Values) {
 			r.Header.Set("Authorization", "Bearer "+f.sign(f.access(f.grant)))
 		}, true},
-	} {
+	}
+	for name, test := range nobodies {
 		t.Run(name, func(t *testing.T) {
 			got := f.revoke(test.caller, raw)
 			wantError(t, got, http.StatusUnauthorized, "invalid_client")
 			f.wantRevoked()
 		})
+	}
+	if n := strings.Count(f.Log.String(), `"event":"revocation_refused"`); n != len(nobodies) {
+		t.Errorf("%d of %d refusals are in the audit", n, len(nobodies))
 	}
 }
 
