@@ -45,7 +45,7 @@ func newFixture(t *testing.T) *fixture {
 
 // issuer is one whose grants are kept at the address, or by the server itself when that is empty.
 func issuer(name, address string) *registry.Issuer {
-	iss := &registry.Issuer{Config: &registry.Config{Name: name, URL: "https://" + name}}
+	iss := &registry.Issuer{Config: &registry.Config{Name: name, IssuerURL: registry.IssuerURL{URL: "https://" + name}}}
 	if address != "" {
 		iss.Storage = &registry.Storage{Key: address, Data: map[string][]byte{"addresses": []byte(address)}}
 	}

@@ -18,7 +18,7 @@ func TestAPlaceThatNobodyNamesIsClosed(t *testing.T) {
 	}
 	t.Cleanup(func() { p.end(); p.done.Wait() })
 	named := func(key string) *registry.Issuer {
-		return &registry.Issuer{Config: &registry.Config{Name: key, URL: key, Storage: &registry.Storage{Key: key, Data: map[string][]byte{"addresses": []byte("127.0.0.1:1")}}}}
+		return &registry.Issuer{Config: &registry.Config{Name: key, IssuerURL: registry.IssuerURL{URL: key}, Storage: &registry.Storage{Key: key, Data: map[string][]byte{"addresses": []byte("127.0.0.1:1")}}}}
 	}
 	now := time.Now()
 	holder.Store(registry.NewSnapshot([]*registry.Issuer{named("a"), named("b")}))
