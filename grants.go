@@ -60,14 +60,8 @@ func grantsCommand(ctx context.Context, args []string, out io.Writer) error {
 		fs.Usage()
 		return errUsage
 	}
-	if err := fs.Parse(args); err != nil {
-		if errors.Is(err, flag.ErrHelp) {
-			return err
-		}
-		return errUsage // the flag package has printed what is wrong
-	}
-	for _, id := range fs.Args() {
-		o.ids[id] = true
+	if err := o.parse(fs, args); err != nil {
+		return err
 	}
 	if err := o.validate(verb); err != nil {
 		fmt.Fprintln(os.Stderr, "latchkey grants "+verb+":", err)
@@ -94,6 +88,22 @@ func (o *grantsOptions) register(fs *flag.FlagSet) {
 	fs.StringVar(&o.user, "user", "", "only those of the user of that `name`")
 	fs.StringVar(&o.client, "client", "", "only those of the client with that `client_id`, such as shop.storefront")
 	fs.BoolVar(&o.all, "all", false, "revoke all there are")
+}
+
+// parse takes flags and ids in any order.
+func (o *grantsOptions) parse(fs *flag.FlagSet, args []string) error {
+	for {
+		switch err := fs.Parse(args); {
+		case errors.Is(err, flag.ErrHelp):
+			return err
+		case err != nil:
+			return errUsage // the flag package has printed what is wrong
+		case fs.NArg() == 0:
+			return nil
+		}
+		o.ids[fs.Arg(0)] = true
+		args = fs.Args()[1:]
+	}
 }
 
 func (o *grantsOptions) validate(verb string) error {
