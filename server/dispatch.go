@@ -142,11 +142,12 @@ func setCommonHeaders(h http.Header, iss *registry.Issuer) {
 }
 
 // fail turns an error into the answer of the route's kind. Only what an oauth.Error says is told. The cause is logged: as a
-// failure when it is ours, else for those who look closely, because endpoints audit what they refuse.
+// failure when it is ours, else for those who look closely, because endpoints audit what they refuse. Without a cause nothing has
+// failed: somebody was told to come back later, and must not be able to raise an alarm by not doing so.
 func (d *dispatcher) fail(w *recorder, r *http.Request, rt route, iss *registry.Issuer, err error) {
 	e := oauth.AsError(err)
 	level := slog.LevelDebug
-	if e.Code.Status() >= http.StatusInternalServerError {
+	if e.Code.Status() >= http.StatusInternalServerError && e.Err != nil {
 		level = slog.LevelError
 	}
 	d.logger.Log(r.Context(), level, "request failed", "route", rt.name, "code", e.Code, "error", e)

@@ -104,11 +104,12 @@ func (h *RequestHandler) answer(w http.ResponseWriter, r *http.Request, iss *reg
 		}
 	}
 	release, err := h.quota.acquire(client.UID, func() (int, error) { return h.Devices.Pending(r.Context(), client.UID, now) })
-	if err != nil {
-		if errors.Is(err, errQuota) {
-			setRetryAfter(w, pendingRetry)
-		}
-		return client, nil, oauth.Errorf(oauth.TemporarilyUnavailable, "too many requests of the client wait for a user; try again later").Wrap(err)
+	switch {
+	case errors.Is(err, errQuota):
+		setRetryAfter(w, pendingRetry)
+		return client, nil, oauth.Errorf(oauth.TemporarilyUnavailable, "too many requests of the client wait for a user; try again later")
+	case err != nil:
+		return client, nil, oauth.Errorf(oauth.TemporarilyUnavailable, "it could not be seen how many requests of the client wait; try again").Wrap(err)
 	}
 	defer release()
 	answer, err := h.create(r.Context(), iss, client, ask, source, now)

@@ -124,6 +124,15 @@ func TestPendingIsCappedPerClient(t *testing.T) {
 	s.begun(registrytest.Native, "scope", "openid")
 	s.Clock.Advance(10*time.Minute + time.Second)
 	s.begun(registrytest.PrintShop) // they have expired
+	wantNoAlarm(t, s)
+}
+
+// wantNoAlarm: who is sent away for a while is in the audit, and no failure of ours.
+func wantNoAlarm(t *testing.T, s *site) {
+	t.Helper()
+	if log := s.Log.String(); strings.Contains(log, `"level":"ERROR"`) || !strings.Contains(log, `"event":"device_refused"`) {
+		t.Errorf("the log says %s", log)
+	}
 }
 
 // A request that a user has decided waits no more.
@@ -155,6 +164,7 @@ func TestPublicClientsAreLimitedBySource(t *testing.T) {
 	s.Clock.Advance(20 * time.Second)
 	s.begun(registrytest.Native, "scope", "openid")
 	wantError(t, s.begin(registrytest.Native, "scope", "openid"), oauth.TemporarilyUnavailable)
+	wantNoAlarm(t, s)
 }
 
 // Row: secrets in logs: never. A user code is one for as long as it lives.
