@@ -14,7 +14,7 @@ import (
 	"syscall"
 )
 
-const usage = `Latchkey: OAuth 2.x and OpenID Connect for Kubernetes, declared.
+const help = `Latchkey: OAuth 2.x and OpenID Connect for Kubernetes, declared.
 
 Usage:
   latchkey controller [flags]   reconcile OAuthClients, ResourceServers, AuthorizationServers and LocalUsers
@@ -46,7 +46,7 @@ func main() {
 
 func run(ctx context.Context, args []string) error {
 	if len(args) == 0 {
-		fmt.Fprint(os.Stderr, usage)
+		fmt.Fprint(os.Stderr, help)
 		return errUsage
 	}
 	command, rest := args[0], args[1:]
@@ -61,10 +61,10 @@ func run(ctx context.Context, args []string) error {
 		fmt.Println("latchkey", version())
 		return nil
 	case "help", "-h", "--help":
-		fmt.Print(usage)
+		fmt.Print(help)
 		return nil
 	}
-	fmt.Fprintf(os.Stderr, "latchkey: unknown command %q\n\n%s", command, usage)
+	fmt.Fprintf(os.Stderr, "latchkey: unknown command %q\n\n%s", command, help)
 	return errUsage
 }
 

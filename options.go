@@ -9,6 +9,7 @@ import (
 	"net/netip"
 	"os"
 	"strings"
+	"time"
 
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/clientcmd"
@@ -38,6 +39,7 @@ type options struct {
 	store                                             string
 	trustedProxies                                    string
 	outboundAllowedCIDRs, outboundCAFile              string
+	secretUsageDelay                                  time.Duration
 }
 
 // parseOptions parses the flags of a command.
@@ -94,6 +96,7 @@ func (o *options) registerServer(fs *flag.FlagSet) {
 	fs.StringVar(&o.trustedProxies, "trusted-proxies", "", "comma-separated `CIDRs` of proxies whose X-Forwarded-For is believed")
 	fs.StringVar(&o.outboundAllowedCIDRs, "outbound-allowed-cidrs", "", "comma-separated `CIDRs`, beside public addresses, at which clients' own URLs (jwksURI, logout) may be called; give the cluster's Service CIDR to let them name Services: "+
 		"then whoever may create OAuthClients can make the server send https requests, with fixed content, to any Service. Loopback addresses given here may be called over plain http, too")
+	fs.DurationVar(&o.secretUsageDelay, "secret-usage-delay", 15*time.Second, "how long the first use of a client secret waits at most until an OAuthClient's status.secretUsage tells of it; later uses are written once an hour at most")
 	fs.StringVar(&o.outboundCAFile, "outbound-ca-file", "", "PEM `file` with CAs that are trusted at clients' own URLs, beside the system's; read at start")
 }
 
@@ -106,6 +109,9 @@ func (o *options) validate() error {
 	}
 	if o.store != "" && o.store != "kubernetes" && o.store != "memory" {
 		return fmt.Errorf("--store=%s: must be kubernetes or memory", o.store)
+	}
+	if o.secretUsageDelay < 0 {
+		return fmt.Errorf("--secret-usage-delay=%s: must not be negative", o.secretUsageDelay)
 	}
 	if _, err := o.proxies(); err != nil {
 		return err

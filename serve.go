@@ -32,6 +32,7 @@ import (
 	"github.com/latchkey-io/latchkey/server/store/kubernetes"
 	"github.com/latchkey-io/latchkey/server/store/memory"
 	"github.com/latchkey-io/latchkey/server/token"
+	"github.com/latchkey-io/latchkey/server/usage"
 	"github.com/latchkey-io/latchkey/server/workload"
 )
 
@@ -47,6 +48,7 @@ type process struct {
 	registry *prometheus.Registry
 	metrics  *server.Metrics
 	logouts  *logout.Notifier
+	usage    *usage.Recorder
 	run      []func(context.Context) error
 	checks   map[string]func() error
 }
@@ -58,6 +60,9 @@ func runServer(ctx context.Context, o *options, logger *slog.Logger) error {
 		return err
 	}
 	if err := p.publish(ctx); err != nil {
+		return err
+	}
+	if err := p.recordUsage(); err != nil {
 		return err
 	}
 	places, err := p.places()
@@ -83,7 +88,10 @@ const drainTimeout = 12 * time.Second
 func (p *process) drain() error {
 	ctx, cancel := context.WithTimeout(context.Background(), drainTimeout)
 	defer cancel()
-	return p.logouts.Drain(ctx)
+	var group errgroup.Group
+	group.Go(func() error { return p.logouts.Drain(ctx) })
+	group.Go(func() error { p.usage.Flush(ctx); return nil })
+	return group.Wait()
 }
 
 func newProcess(o *options, logger *slog.Logger) (*process, error) {
@@ -132,6 +140,17 @@ func (p *process) places() (*storage.Places, error) {
 	return places, nil
 }
 
+// recordUsage has it told in status when clients' secrets are used.
+func (p *process) recordUsage() (err error) {
+	p.usage, err = usage.New(usage.Config{
+		Client: p.client, Cache: p.cache, Delay: p.options.secretUsageDelay, Now: time.Now, Logger: p.logger, OnWrite: p.metrics.SecretUsageWrite,
+	})
+	if err == nil {
+		p.run = append(p.run, p.usage.Start)
+	}
+	return err
+}
+
 // stores opens the stores of grants and of the requests of devices.
 func (p *process) stores() (store.Grants, store.Devices, error) {
 	if p.options.store == "memory" {
@@ -176,7 +195,7 @@ func (p *process) listeners(ctx context.Context, grants store.Grants, devices st
 	p.logouts = logout.NewNotifier(logout.NotifierConfig{Outbound: caller, Now: time.Now, Logger: p.logger})
 	public, err := server.New(server.Config{
 		Holder: p.holder, Grants: grants, Devices: devices, Callers: callers, TrustedProxies: proxies, Outbound: caller, Logouts: p.logouts,
-		Logger: p.logger, Metrics: p.metrics,
+		SecretUses: p.usage, Logger: p.logger, Metrics: p.metrics,
 	})
 	if err != nil {
 		return nil, err

@@ -11,6 +11,7 @@ import (
 type Metrics struct {
 	requests *prometheus.HistogramVec
 	writes   *prometheus.CounterVec
+	usage    *prometheus.CounterVec
 }
 
 // NewMetrics makes the metrics and registers them.
@@ -25,8 +26,12 @@ func NewMetrics(r prometheus.Registerer) (*Metrics, error) {
 			Name: "latchkey_store_writes_total",
 			Help: "Writes to the store of grants, by verb.",
 		}, []string{"verb"}),
+		usage: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "latchkey_secret_usage_writes_total",
+			Help: "Writes of status.secretUsage of OAuthClients, by result.",
+		}, []string{"result"}),
 	}
-	for _, c := range []prometheus.Collector{m.requests, m.writes} {
+	for _, c := range []prometheus.Collector{m.requests, m.writes, m.usage} {
 		if err := r.Register(c); err != nil {
 			return nil, err
 		}
@@ -36,6 +41,9 @@ func NewMetrics(r prometheus.Registerer) (*Metrics, error) {
 
 // StoreWrite counts a write to the store.
 func (m *Metrics) StoreWrite(verb string) { m.writes.WithLabelValues(verb).Inc() }
+
+// SecretUsageWrite counts a write of when client secrets were used.
+func (m *Metrics) SecretUsageWrite(result string) { m.usage.WithLabelValues(result).Inc() }
 
 func (m *Metrics) observe(endpoint string, status int, took time.Duration) {
 	if endpoint == "" {

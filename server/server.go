@@ -39,6 +39,8 @@ type Config struct {
 	Devices store.Devices
 	// Callers proves the ServiceAccounts that introspect tokens, or are clients. When nil, none does or is.
 	Callers *workload.Callers
+	// SecretUses is told of client secrets that are used; nobody is when nil.
+	SecretUses clientauth.SecretUses
 	// TrustedProxies are the networks whose X-Forwarded-For is believed; none by default.
 	TrustedProxies []netip.Prefix
 	// Outbound calls URLs that clients declare; as package outbound makes it without any allowance when nil.
@@ -166,7 +168,7 @@ func routes(c Config, pages *ui.Pages) map[string]route {
 }
 
 func clientsConfig(c Config) clientauth.Config {
-	config := clientauth.Config{Outbound: c.Outbound}
+	config := clientauth.Config{Outbound: c.Outbound, SecretUses: c.SecretUses}
 	if c.Callers != nil { // an interface that holds a nil pointer is not nil
 		config.ServiceAccounts = c.Callers
 	}

@@ -278,6 +278,13 @@ type OAuthClientStatus struct {
 	// +listMapKey=id
 	// +kubebuilder:validation:MaxItems=8
 	Secrets []ClientSecretStatus `json:"secrets,omitempty"`
+	// secretUsage is when each of these secrets was used last. A secret that is not in it has not been used, as far as is known. The
+	// servers write it, once an hour at most for a client, and nobody else; no decision is made by it.
+	// +optional
+	// +listType=map
+	// +listMapKey=id
+	// +kubebuilder:validation:MaxItems=8
+	SecretUsage []ClientSecretUsage `json:"secretUsage,omitempty"`
 	// lastHandledRotation is the value of annotation oauth.latchkey.io/rotate (256 characters at most) for which the Secret has a new
 	// client secret.
 	// +optional
@@ -330,6 +337,19 @@ type ClientSecretStatus struct {
 	// expiresAt is when the secret stops being valid, if it does.
 	// +optional
 	ExpiresAt *metav1.Time `json:"expiresAt,omitempty"`
+}
+
+// ClientSecretUsage is when one client secret was used.
+type ClientSecretUsage struct {
+	// id names the secret, as in secrets.
+	// +required
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=64
+	ID string `json:"id"`
+	// lastUsedTime is when the client last proved with it who it is, in whole seconds. It may be behind by an hour and a few minutes while the
+	// secret is in use, and becomes exact within that time after the last use.
+	// +required
+	LastUsedTime metav1.Time `json:"lastUsedTime"`
 }
 
 // OAuthClientList is a list of OAuthClients.

@@ -76,7 +76,7 @@ func (cred *credential) wait(now time.Time) time.Duration {
 }
 
 // desiredStatus is the whole status of a client. Nothing of what stands there now is believed but transition times: tenants
-// can write it.
+// can write it. When secrets were used is left as it is: that is the servers' to write, and to correct.
 func desiredStatus(c *v1alpha1.OAuthClient, server string, cred credential, problems []compile.Problem, now time.Time) v1alpha1.OAuthClientStatus {
 	secretReady := status.Positive{Type: v1alpha1.ConditionSecretReady, Reason: v1alpha1.ReasonSecretReady, Message: cred.message}
 	if clientSecret(c) == nil {
@@ -98,6 +98,7 @@ func desiredStatus(c *v1alpha1.OAuthClient, server string, cred credential, prob
 		ClientID:                compile.ClientID(c),
 		AuthorizationServerName: server,
 		Secrets:                 cred.secrets,
+		SecretUsage:             c.Status.SecretUsage,
 		LastHandledRotation:     cred.handled,
 		Relaxations:             compile.Relaxations(c),
 		Conditions:              status.Conditions(c.Status.Conditions, c.Generation, now, positive, problems),

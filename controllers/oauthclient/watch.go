@@ -6,6 +6,7 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/equality"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	ctrl "sigs.k8s.io/controller-runtime"
@@ -49,7 +50,7 @@ func (r *Reconciler) SetupWithManager(ctx context.Context, mgr ctrl.Manager, sec
 		return err
 	}
 	return ctrl.NewControllerManagedBy(mgr).
-		For(&v1alpha1.OAuthClient{}).
+		For(&v1alpha1.OAuthClient{}, builder.WithPredicates(predicate.Funcs{UpdateFunc: notUsageAlone})).
 		WatchesRawSource(source.Kind(secrets, SecretMetadata(), handler.TypedEnqueueRequestsFromMapFunc(r.ofSecret))).
 		Watches(&v1alpha1.AuthorizationServer{}, handler.EnqueueRequestsFromMapFunc(r.atServer), builder.WithPredicates(status.AuthorizationServerChanged())).
 		Watches(&corev1.Secret{}, handler.EnqueueRequestsFromMapFunc(r.ofKeys), builder.WithPredicates(predicate.Funcs{UpdateFunc: digestKeyChanged})).
@@ -57,6 +58,19 @@ func (r *Reconciler) SetupWithManager(ctx context.Context, mgr ctrl.Manager, sec
 		Watches(&corev1.Namespace{}, handler.EnqueueRequestsFromMapFunc(r.inNamespace), builder.WithPredicates(predicate.LabelChangedPredicate{})).
 		WithOptions(controller.Options{MaxConcurrentReconciles: concurrency}).
 		Complete(r)
+}
+
+// notUsageAlone says whether anything else has changed than when secrets were used. That is the servers' to say; to look at each of
+// 100,000 clients once an hour for it, with its Secret read from the API server, would be for nothing.
+func notUsageAlone(e event.UpdateEvent) bool {
+	before, isClient := e.ObjectOld.(*v1alpha1.OAuthClient)
+	after, ok := e.ObjectNew.(*v1alpha1.OAuthClient)
+	if !ok || !isClient || equality.Semantic.DeepEqual(before.Status.SecretUsage, after.Status.SecretUsage) {
+		return true
+	}
+	alike := *before
+	alike.ResourceVersion, alike.ManagedFields, alike.Status.SecretUsage = after.ResourceVersion, after.ManagedFields, after.Status.SecretUsage
+	return !equality.Semantic.DeepEqual(&alike, after)
 }
 
 func setupIndexes(ctx context.Context, clients, secrets client.FieldIndexer) error {

@@ -100,5 +100,6 @@ func (e *environment) startLatchkey(ctx context.Context) error {
 		"--review-client-ca-file="+e.cp.Review.ClientCA,
 		"--outbound-allowed-cidrs=127.0.0.0/8,::1/128", // where the clients of a local environment are
 		"--outbound-ca-file="+e.outboundCAFile(),
+		"--secret-usage-delay=1s",
 	)
 }

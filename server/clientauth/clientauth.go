@@ -19,6 +19,14 @@ type Config struct {
 	Outbound *http.Client
 	// ServiceAccounts proves the clients that are ServiceAccounts; none is when nil.
 	ServiceAccounts ServiceAccounts
+	// SecretUses is told of client secrets that are used; nobody is when nil.
+	SecretUses SecretUses
+}
+
+// SecretUses notes which client secrets are used.
+type SecretUses interface {
+	// Used is told that a client has proven itself with the secret of that id. It must not keep the request waiting.
+	Used(client *registry.Client, secretID string, now time.Time)
 }
 
 // ServiceAccounts knows the ServiceAccounts of the cluster.
@@ -34,11 +42,12 @@ type Authenticator struct {
 	keySets  *keySets
 	seen     *assertionIDs
 	accounts ServiceAccounts
+	uses     SecretUses
 }
 
 // New makes an Authenticator.
 func New(c Config) *Authenticator {
-	return &Authenticator{keySets: newKeySets(c.Outbound), seen: newAssertionIDs(maxSeen, maxSeenOfNamespace, maxSeenOfClient), accounts: c.ServiceAccounts}
+	return &Authenticator{keySets: newKeySets(c.Outbound), seen: newAssertionIDs(maxSeen, maxSeenOfNamespace, maxSeenOfClient), accounts: c.ServiceAccounts, uses: c.SecretUses}
 }
 
 // Caller is a client that has proven itself.
@@ -87,8 +96,12 @@ func (a *Authenticator) Authenticate(r *http.Request, form url.Values, iss *regi
 		return a.authenticateAccount(r.Context(), iss, client, creds.account)
 	default:
 		// The secret is compared first, so that a client without one takes as long.
-		if !secretMatches(iss, client, creds.secret, now) || client.Public || client.Assertion != nil || len(client.ServiceAccounts) > 0 {
+		secretID, ok := matchingSecret(iss, client, creds.secret, now)
+		if !ok || client.Public || client.Assertion != nil || len(client.ServiceAccounts) > 0 {
 			return Caller{}, errFailed()
+		}
+		if a.uses != nil {
+			a.uses.Used(client, secretID, now)
 		}
 	}
 	return Caller{Client: client, Method: creds.method}, nil

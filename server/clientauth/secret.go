@@ -44,24 +44,28 @@ func readBasic(header string, form url.Values) (credentials, error) {
 	return credentials{method: oauth.AuthMethodSecretBasic, clientID: id, secret: secret}, nil
 }
 
-// secretMatches compares the secret with every secret of the client that has not expired, each in constant time and all of them
-// whichever matches. The client may be nil: then the work is done for nothing.
-func secretMatches(iss *registry.Issuer, client *registry.Client, secret string, now time.Time) bool {
+// matchingSecret compares the secret with every secret of the client that has not expired, each in constant time and all of them
+// whichever matches, and returns the id of the one that does. The client may be nil: then the work is done for nothing.
+func matchingSecret(iss *registry.Issuer, client *registry.Client, secret string, now time.Time) (id string, ok bool) {
 	if secret == "" || len(secret) > maxSecretLength {
-		return false
+		return "", false
 	}
 	uid, secrets := decoyUID, []registry.Secret(nil)
 	if client != nil {
 		uid, secrets = client.UID, client.Secrets
 	}
-	matched := 0
+	const none = -1
+	found := none
 	for i := range max(len(secrets), digests) {
 		s, declared := registry.Secret{ID: decoyID}, 0
 		if i < len(secrets) && (secrets[i].ExpiresAt.IsZero() || now.Before(secrets[i].ExpiresAt)) {
 			s, declared = secrets[i], 1
 		}
 		digest := iss.Keys.ClientDigest(uid, s.ID, s.ExpiresAt, secret)
-		matched |= declared & subtle.ConstantTimeCompare(digest[:], s.Digest[:])
+		found = subtle.ConstantTimeSelect(declared&subtle.ConstantTimeCompare(digest[:], s.Digest[:]), i, found)
 	}
-	return matched == 1
+	if found == none {
+		return "", false
+	}
+	return secrets[found].ID, true
 }

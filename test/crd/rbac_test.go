@@ -60,7 +60,9 @@ func serverRights() []right {
 		rights = append(rights,
 			right{user: serverAccount, verbs: read, group: ours, resource: resource, want: true},
 			right{user: serverAccount, verbs: write, group: ours, resource: resource},
-			right{user: serverAccount, verbs: []string{"update", "patch"}, group: ours, resource: resource, sub: "status"},
+			right{user: serverAccount, verbs: []string{"get", "update"}, group: ours, resource: resource, sub: "status"},
+			// The admission policy leaves secretUsage of it.
+			right{user: serverAccount, verbs: []string{"patch"}, group: ours, resource: resource, sub: "status", want: resource == "oauthclients"},
 		)
 	}
 	return rights

@@ -124,8 +124,9 @@ func printShop(t *testing.T) *app {
 }
 
 // A flow with sign-in, consent, redemption, userinfo and review is one write, in the server's view and in kube-apiserver's.
+// That the client's secret is in use has been written, and is for an hour.
 func TestCodeFlowIsOneWrite(t *testing.T) {
-	a, service := printShop(t), newReviewer(t, sampleNamespace, "photos", "https://photos.demo.svc")
+	a, service := printShopIsTold(t), newReviewer(t, sampleNamespace, "photos", "https://photos.demo.svc")
 	quiet(t)
 	before, ownBefore := writes(t), storeWrites(t)
 	const flows = 5
@@ -147,7 +148,7 @@ func TestCodeFlowIsOneWrite(t *testing.T) {
 }
 
 func TestAnonymousFloodWritesNothing(t *testing.T) {
-	a := printShop(t)
+	a := printShopIsTold(t) // who is not anonymous, and whose bad codes are among the flood
 	quiet(t)
 	before, ownBefore := writes(t), storeWrites(t)
 	var workers sync.WaitGroup

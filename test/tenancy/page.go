@@ -24,6 +24,9 @@ const heading = "## Who may do what"
 // none is how a cell says that nothing is allowed.
 const none = "–"
 
+// patchUsage is the patch of one field of a status that is refused any other.
+const patchUsage = "patch of `secretUsage`"
+
 // words are those of a cell that stand for several verbs.
 func words() map[string][]string {
 	return map[string][]string{
@@ -93,7 +96,7 @@ func verbsOf(cell string) ([]string, error) {
 		switch {
 		case several[word] != nil:
 			verbs = append(verbs, several[word]...)
-		case word == "review" || slices.Contains(several["read"], word) || slices.Contains(several["write"], word):
+		case word == "review" || word == patchUsage || slices.Contains(several["read"], word) || slices.Contains(several["write"], word):
 			verbs = append(verbs, word)
 		default:
 			return nil, fmt.Errorf("%q is no verb", word)

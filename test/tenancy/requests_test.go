@@ -66,6 +66,8 @@ func try(ctx context.Context, a actor, c Cell, verb string) error {
 		err = update(ctx, client, c, dry, subs)
 	case "patch":
 		_, err = client.Patch(ctx, present, types.MergePatchType, []byte(change), metav1.PatchOptions{DryRun: dry}, subs...)
+	case patchUsage:
+		_, err = client.Patch(ctx, present, types.MergePatchType, []byte(usage), metav1.PatchOptions{DryRun: dry}, subs...)
 	case "delete":
 		err = client.Delete(ctx, present, metav1.DeleteOptions{DryRun: dry})
 	case "deletecollection":
@@ -86,6 +88,9 @@ func watch(ctx context.Context, client dynamic.ResourceInterface) error {
 
 // change is what update and patch are tried with. It says something new of an object and of its status.
 const change = `{"metadata":{"annotations":{"changed":"yes"}},"status":{"observedGeneration":1}}`
+
+// usage says of a client that its secret was used.
+const usage = `{"status":{"secretUsage":[{"id":"one","lastUsedTime":"2026-01-01T00:00:00Z"}]}}`
 
 // existing is the object of the cell, as nobody but cluster-admin may see everywhere.
 func existing(ctx context.Context, c Cell) (*unstructured.Unstructured, error) {

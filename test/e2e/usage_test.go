@@ -1,0 +1,130 @@
+package e2e
+
+import (
+	"context"
+	"maps"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/types"
+)
+
+// usage is when the secrets of a client were used last, by their ids.
+func (n tenant) usage(ctx context.Context, name string) (map[string]time.Time, error) {
+	o, err := n.clients().Get(ctx, name, metav1.GetOptions{})
+	if err != nil {
+		return nil, err
+	}
+	entries, _, err := unstructured.NestedSlice(o.Object, "status", "secretUsage")
+	used := map[string]time.Time{}
+	for _, e := range entries {
+		id, _, _ := unstructured.NestedString(e.(map[string]any), "id")
+		text, _, _ := unstructured.NestedString(e.(map[string]any), "lastUsedTime")
+		if used[id], err = time.Parse(time.RFC3339, text); err != nil {
+			return nil, err
+		}
+	}
+	return used, err
+}
+
+// told waits until status tells of just those secrets, and that they were used a moment ago. It returns when.
+func (n tenant) told(name string, ids ...string) map[string]time.Time {
+	n.t.Helper()
+	var last map[string]time.Time
+	defer func() {
+		if n.t.Failed() {
+			n.t.Logf("status.secretUsage: %v, of %v", last, ids)
+		}
+	}()
+	took := eventually(n.t, "the use of the secrets is told", patience, func(ctx context.Context) (_ bool, err error) {
+		last, err = n.usage(ctx, name)
+		return slices.Equal(slices.Sorted(maps.Keys(last)), slices.Sorted(slices.Values(ids))), err
+	})
+	n.t.Logf("told after %v", took)
+	return last
+}
+
+// printShopIsTold has the secret of the sample client used and waits until its status tells so, which is then quiet for an hour.
+func printShopIsTold(t *testing.T) *app {
+	t.Helper()
+	a, n := printShop(t), tenant{t, sampleNamespace}
+	if err := a.proves(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	ids, err := n.ids(t.Context(), "print-shop")
+	if err != nil {
+		t.Fatal(err)
+	}
+	n.told("print-shop", ids...)
+	return a
+}
+
+// Whoever rotates a secret sees whether the one before is still needed.
+func TestLastUseOfEachSecretIsTold(t *testing.T) {
+	begin := time.Now().Truncate(time.Second)
+	n := newTenant(t)
+	old := n.rotatingApp("rotation: {overlap: 1h}")
+	first, err := n.ids(t.Context(), "app")
+	if err != nil || len(first) != 1 {
+		t.Fatalf("status.secrets: %v, %v", first, err)
+	}
+	n.told("app", first...)
+	n.rotate("app", "now")
+	both, err := n.ids(t.Context(), "app")
+	if err != nil || len(both) != 2 || both[1] != first[0] {
+		t.Fatalf("status.secrets: %v, %v", both, err)
+	}
+	if used := n.told("app", first...); used[both[0]] != (time.Time{}) {
+		t.Errorf("the new secret was used: %v", used)
+	}
+	current := n.withCredentials(&app{t: t, issuer: live.Issuer, redirectURI: callback, resource: n.identifier()}, "app-oauth")
+	for what, a := range map[string]*app{"the new secret": current, "the old one": old} {
+		if err := a.proves(t.Context()); err != nil {
+			t.Fatalf("%s: %v", what, err)
+		}
+	}
+	for id, at := range n.told("app", both...) {
+		if at.Before(begin) || at.After(time.Now()) {
+			t.Errorf("%s was used at %v", id, at)
+		}
+	}
+	out := kubectl(t, "", "get", "oauthclient", "app", "-n", n.namespace, "-o", `jsonpath={range .status.secretUsage[*]}{.id} {.lastUsedTime}{"\n"}{end}`)
+	if lines := strings.Split(strings.TrimSpace(out), "\n"); len(lines) != 2 || !strings.HasPrefix(lines[0], both[0]+" 20") || !strings.HasPrefix(lines[1], both[1]+" 20") {
+		t.Errorf("kubectl prints %q", out)
+	}
+	if out := kubectl(t, "", "describe", "oauthclient", "app", "-n", n.namespace); !strings.Contains(out, "Secret Usage:") || strings.Count(out, "Last Used Time:") != 2 {
+		t.Errorf("kubectl describes it as %s", out)
+	}
+	n.declare("app", confidential, redirects(callback), using(n), rotating("app-oauth", "rotation: {overlap: 1h}, revoked: ["+both[1]+"]"))
+	n.told("app", both[0])
+	ready(t, n.clients(), "app")
+}
+
+// Times in status written by hand are corrected, with the rights that the server has and nothing else to remember them by.
+func TestUsageWrittenByHandIsCorrected(t *testing.T) {
+	n := newTenant(t)
+	n.rotatingApp("rotation: {overlap: 1h}")
+	ids, err := n.ids(t.Context(), "app")
+	if err != nil || len(ids) != 1 {
+		t.Fatalf("status.secrets: %v, %v", ids, err)
+	}
+	honest := n.told("app", ids...)
+	withoutPolicies(t)
+	for what, usage := range map[string]string{
+		"the future": `[{"id":"` + ids[0] + `","lastUsedTime":"2525-01-01T00:00:00Z"}]`, "the past": `[{"id":"` + ids[0] + `","lastUsedTime":"1999-01-01T00:00:00Z"}]`,
+		"nothing": `null`, "a secret that is none": `[{"id":"mine","lastUsedTime":"2026-01-01T00:00:00Z"}]`,
+	} {
+		if _, err := n.clients().Patch(t.Context(), "app", types.MergePatchType, []byte(`{"status":{"secretUsage":`+usage+`}}`), metav1.PatchOptions{}, "status"); err != nil {
+			t.Fatal(err)
+		}
+		took := eventually(t, what+" is corrected", enforced, func(ctx context.Context) (bool, error) {
+			now, err := n.usage(ctx, "app")
+			return len(now) == 1 && !now[ids[0]].Before(honest[ids[0]]) && now[ids[0]].Before(time.Now().Add(time.Minute)), err
+		})
+		t.Logf("%s: corrected after %v", what, took)
+	}
+}
