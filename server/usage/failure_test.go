@@ -156,3 +156,12 @@ func TestARoundEndsWithTheProcess(t *testing.T) {
 		t.Error("a round that was ended writes, or complains")
 	}
 }
+
+func TestAProcessThatEndsWhileItStartsIsNoFailure(t *testing.T) {
+	r := newReplica(t, newClock())
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if err := r.Start(ctx); err != nil {
+		t.Error(err)
+	}
+}

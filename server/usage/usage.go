@@ -124,6 +124,9 @@ func (r *Recorder) Used(c *registry.Client, secretID string, at time.Time) {
 // Start writes until the context ends. It returns early only when the cache can't be watched.
 func (r *Recorder) Start(ctx context.Context) error {
 	if err := r.follow(ctx); err != nil {
+		if ctx.Err() != nil {
+			return nil // ended while it started
+		}
 		return err
 	}
 	const spread = 1 // half of Delay to all of it, so that replicas don't look at the same moments
