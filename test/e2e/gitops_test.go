@@ -208,7 +208,7 @@ func versions(t *testing.T) map[string]string {
 func TestDiffAndDryRunAreQuiet(t *testing.T) {
 	samples := rendered(t)
 	kubectl(t, samples, "apply", "--server-side", "-f", "-") // should another test have restored them from a backup
-	printShopIsTold(t) // or its status could be written meanwhile
+	printShopIsTold(t)                                       // or its status could be written meanwhile
 	before := versions(t)
 	for _, args := range [][]string{{"diff", "--server-side", "-f", "-"}, {"diff", "--server-side", "--field-manager=flux", "--force-conflicts", "-f", "-"}} {
 		if out := kubectl(t, samples, args...); out != "" {
