@@ -42,7 +42,7 @@ func (a *Authenticator) verifyAssertion(r *http.Request, iss *registry.Issuer, c
 	}
 	err = assertion.Verify(set, audiences, now)
 	if errors.Is(err, token.ErrUnknownKey) && client.Assertion.JWKSURI != "" {
-		if set, err = a.keySets.renew(r.Context(), client.Assertion.JWKSURI, now); err == nil {
+		if set, err = a.keySets.renew(r.Context(), client.Namespace, client.Assertion.JWKSURI, now); err == nil {
 			err = assertion.Verify(set, audiences, now)
 		}
 	}
@@ -73,5 +73,5 @@ func (a *Authenticator) keysOf(ctx context.Context, client *registry.Client, now
 	if client.Assertion.Keys != nil {
 		return client.Assertion.Keys, nil
 	}
-	return a.keySets.get(ctx, client.Assertion.JWKSURI, now)
+	return a.keySets.get(ctx, client.Namespace, client.Assertion.JWKSURI, now)
 }

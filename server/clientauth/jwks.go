@@ -26,7 +26,13 @@ const (
 	maxStale = time.Hour
 	// retryAfter is the pause after an attempt, failed or not, before an unknown key, or a failure, leads to another one.
 	retryAfter = 10 * time.Second
+	// maxFetches bounds the attempts under way at one time, maxFetchesOfNamespace those for the clients of one namespace: anybody who
+	// names a client causes one, and who declares ten thousand clients with URLs that never answer must not use up the sockets of all.
+	maxFetches, maxFetchesOfNamespace = 256, 32
 )
+
+// errTooManyFetches: nothing was tried, and can be a moment later.
+var errTooManyFetches = errors.New("clientauth: too many keys are being fetched")
 
 // keySets are the keys that clients keep at URLs. Attempts to fetch one URL wait for each other, those for others don't.
 type keySets struct {
@@ -35,6 +41,9 @@ type keySets struct {
 
 	mu   sync.Mutex
 	kept *simplelru.LRU[string, keySet]
+	// fetching counts the attempts under way, by namespace, and fetches all of them.
+	fetching map[string]int
+	fetches  int
 }
 
 // keySet is what is known of a URL. It is immutable.
@@ -53,11 +62,11 @@ func newKeySets(client *http.Client) *keySets {
 	if err != nil {
 		panic(err) // the size is not positive
 	}
-	return &keySets{client: client, kept: kept}
+	return &keySets{client: client, kept: kept, fetching: map[string]int{}}
 }
 
-// get returns the keys at the URL, fetching them when those that are kept are not fresh any more.
-func (s *keySets) get(ctx context.Context, uri string, now time.Time) (*keys.PublicSet, error) {
+// get returns the keys at the URL, fetching them for a client of the namespace when those that are kept are not fresh any more.
+func (s *keySets) get(ctx context.Context, namespace, uri string, now time.Time) (*keys.PublicSet, error) {
 	k := s.load(uri)
 	switch {
 	case k.set != nil && now.Before(k.freshUntil):
@@ -65,16 +74,16 @@ func (s *keySets) get(ctx context.Context, uri string, now time.Time) (*keys.Pub
 	case now.Before(k.triedAt.Add(retryAfter)): // and failed then
 		return k.usable(now)
 	}
-	return s.fetch(ctx, uri, now)
+	return s.fetch(ctx, namespace, uri, now)
 }
 
 // renew returns the keys at the URL as they are now, for one that is not among those that are kept; unless that was tried just
 // before.
-func (s *keySets) renew(ctx context.Context, uri string, now time.Time) (*keys.PublicSet, error) {
+func (s *keySets) renew(ctx context.Context, namespace, uri string, now time.Time) (*keys.PublicSet, error) {
 	if k := s.load(uri); now.Before(k.triedAt.Add(retryAfter)) {
 		return k.usable(now)
 	}
-	return s.fetch(ctx, uri, now)
+	return s.fetch(ctx, namespace, uri, now)
 }
 
 // usable are the keys for want of fresh ones.
@@ -87,10 +96,15 @@ func (k keySet) usable(now time.Time) (*keys.PublicSet, error) {
 
 // fetch fetches, or waits for whoever is doing so. The attempt goes on when the request that caused it ends, as others wait
 // for it; the client's own timeout bounds it.
-func (s *keySets) fetch(ctx context.Context, uri string, now time.Time) (*keys.PublicSet, error) {
+func (s *keySets) fetch(ctx context.Context, namespace, uri string, now time.Time) (*keys.PublicSet, error) {
 	background := context.WithoutCancel(ctx)
 	done := s.flights.DoChan(uri, func() (any, error) {
 		old := s.load(uri)
+		if !s.enter(namespace) {
+			old.err = errTooManyFetches
+			return old, nil
+		}
+		defer s.leave(namespace)
 		set, fresh, err := s.download(background, uri)
 		next := keySet{set: set, freshUntil: now.Add(fresh), usableUntil: now.Add(fresh + maxStale), triedAt: now}
 		if err != nil {
@@ -105,6 +119,25 @@ func (s *keySets) fetch(ctx context.Context, uri string, now time.Time) (*keys.P
 	case <-ctx.Done():
 		return nil, ctx.Err()
 	}
+}
+
+// enter makes room for an attempt; false when there is none. Who is in must leave.
+func (s *keySets) enter(namespace string) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.fetches >= maxFetches || s.fetching[namespace] >= maxFetchesOfNamespace {
+		return false
+	}
+	s.fetches++
+	s.fetching[namespace]++
+	return true
+}
+
+func (s *keySets) leave(namespace string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.fetches--
+	uncount(s.fetching, namespace)
 }
 
 func (s *keySets) load(uri string) keySet {

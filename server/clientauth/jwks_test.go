@@ -212,7 +212,7 @@ func TestPublishedKeysAreFetchedOnceForAll(t *testing.T) {
 	for range callers {
 		wg.Go(func() {
 			asked <- struct{}{}
-			if set, err := sets.get(t.Context(), p.URL, a.now); err != nil || set == nil {
+			if set, err := sets.get(t.Context(), "demo", p.URL, a.now); err != nil || set == nil {
 				t.Error(err)
 			}
 		})
@@ -235,10 +235,10 @@ func TestPublishedKeysThatDoNotAnswer(t *testing.T) {
 	ctx, leave := context.WithCancel(t.Context())
 	left := make(chan error, 1)
 	go func() {
-		_, err := sets.get(ctx, p.URL, a.now)
+		_, err := sets.get(ctx, "demo", p.URL, a.now)
 		left <- err
 	}()
-	if _, err := sets.get(t.Context(), other.URL, a.now); err != nil {
+	if _, err := sets.get(t.Context(), "demo", other.URL, a.now); err != nil {
 		t.Errorf("another client: %v", err)
 	}
 	leave()
@@ -246,7 +246,7 @@ func TestPublishedKeysThatDoNotAnswer(t *testing.T) {
 		t.Errorf("who left got %v", err)
 	}
 	close(hold)
-	if _, err := sets.get(t.Context(), p.URL, a.now); err != nil {
+	if _, err := sets.get(t.Context(), "demo", p.URL, a.now); err != nil {
 		t.Errorf("what somebody began and left was lost: %v", err)
 	}
 }
@@ -254,7 +254,7 @@ func TestPublishedKeysThatDoNotAnswer(t *testing.T) {
 func TestPublishedKeysAreBounded(t *testing.T) {
 	sets := newKeySets(nil)
 	for i := range maxKeySets + 10 {
-		if _, err := sets.get(t.Context(), fmt.Sprint("https://keys.example/", i), testNow()); err == nil {
+		if _, err := sets.get(t.Context(), "demo", fmt.Sprint("https://keys.example/", i), testNow()); err == nil {
 			t.Fatal("fetched")
 		}
 	}
@@ -272,8 +272,52 @@ func TestPublishedKeysOfAnother(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := newKeySets(reaching(published)).get(t.Context(), published.URL, a.now); err != nil {
+	if _, err := newKeySets(reaching(published)).get(t.Context(), "demo", published.URL, a.now); err != nil {
 		t.Fatal(err)
 	}
 	a.wantRefused("another's key", assertiontest.Sign(t, key, nil, a.claims()))
+}
+
+// One team with many URLs that never answer holds up nobody else, and some sockets only.
+func TestPublishedKeysOfManyThatNeverAnswer(t *testing.T) {
+	set := newAsserting(t).keys
+	slow, quick := newPublisher(t, set), newPublisher(t, set)
+	hold := make(chan struct{})
+	release := sync.OnceFunc(func() { close(hold) })
+	t.Cleanup(release)
+	slow.set(func(p *publisher) { p.hold = hold })
+	sets, urls := newKeySets(reaching(slow, quick)), 2*maxFetchesOfNamespace
+	// A connection to one host is waited for; what counts is how many attempts are under way.
+	answers := make(chan error, urls)
+	for n := range urls {
+		go func() {
+			_, err := sets.get(context.WithoutCancel(t.Context()), "greedy", fmt.Sprint(slow.URL, "/", n), testNow())
+			answers <- err
+		}()
+	}
+	for range urls - maxFetchesOfNamespace {
+		select {
+		case err := <-answers:
+			if !errors.Is(err, errTooManyFetches) {
+				t.Errorf("one too many: %v", err)
+			}
+		case <-time.After(4 * time.Second): // before the attempts give up
+			t.Fatal("more attempts are under way than one namespace may have")
+		}
+	}
+	if _, err := sets.get(t.Context(), "demo", quick.URL, testNow()); err != nil {
+		t.Errorf("another namespace's: %v", err)
+	}
+	release()
+	for range maxFetchesOfNamespace {
+		if err := <-answers; err != nil {
+			t.Errorf("answered at last: %v", err)
+		}
+	}
+	if _, err := sets.get(t.Context(), "greedy", quick.URL+"/later", testNow()); err != nil {
+		t.Errorf("when there is room again: %v", err)
+	}
+	if len(sets.fetching) != 0 || sets.fetches != 0 {
+		t.Errorf("%v are fetching after all have ended", sets.fetching)
+	}
 }
