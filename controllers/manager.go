@@ -39,6 +39,10 @@ import (
 // leaseName is the Lease by which controllers elect a leader.
 const leaseName = "latchkey-controller"
 
+// reconcileTimeout is how long one look at an object may take. It is a handful of calls; one that is never answered must not keep the
+// others waiting.
+const reconcileTimeout = 30 * time.Second
+
 // Config is what the controller needs to run.
 type Config struct {
 	// REST is how the API server is reached.
@@ -137,7 +141,7 @@ func newManager(c Config) (ctrl.Manager, error) {
 		LeaderElectionReleaseOnCancel: true, // Run ends right after
 		Metrics:                       metricsserver.Options{BindAddress: c.HealthBindAddress},
 		// Names need be unique for metrics only, and one process may run several managers.
-		Controller: config.Controller{SkipNameValidation: &skip, Logger: c.Logger},
+		Controller: config.Controller{SkipNameValidation: &skip, Logger: c.Logger, ReconciliationTimeout: reconcileTimeout},
 	})
 }
 

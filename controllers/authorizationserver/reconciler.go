@@ -13,6 +13,7 @@ import (
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/builder"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/controller"
 	"sigs.k8s.io/controller-runtime/pkg/handler"
 	"sigs.k8s.io/controller-runtime/pkg/predicate"
 
@@ -44,10 +45,11 @@ type Reconciler struct {
 // SetupWithManager registers the reconciler.
 func (r *Reconciler) SetupWithManager(mgr ctrl.Manager) error {
 	return ctrl.NewControllerManagedBy(mgr).
-		For(&v1alpha1.AuthorizationServer{}).
+		For(&v1alpha1.AuthorizationServer{}, builder.WithPredicates(status.NotFailingAgain())).
 		Watches(&v1alpha1.AuthorizationServer{}, handler.EnqueueRequestsFromMapFunc(r.all), builder.WithPredicates(predicate.GenerationChangedPredicate{})).
 		Watches(&corev1.Secret{}, handler.EnqueueRequestsFromMapFunc(owner)).
 		Watches(&corev1.Secret{}, handler.EnqueueRequestsFromMapFunc(r.keptBy)).
+		WithOptions(controller.Options{RateLimiter: status.Backoff()}).
 		Complete(r)
 }
 
@@ -121,6 +123,5 @@ func keysProblem(err error) compile.Problem {
 	if errors.Is(err, errUnusable) {
 		return compile.Problem{Condition: v1alpha1.ConditionReady, Reason: v1alpha1.ReasonKeysNotReady, Message: err.Error(), Terminal: true}
 	}
-	return compile.Problem{Condition: v1alpha1.ConditionReady, Reason: v1alpha1.ReasonKeysNotReady,
-		Message: err.Error() + "; it is tried again"}
+	return status.Failure(v1alpha1.ConditionReady, err)
 }

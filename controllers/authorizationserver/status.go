@@ -12,8 +12,8 @@ import (
 	"github.com/latchkey-io/latchkey/server/registry"
 )
 
-// desiredStatus is the whole status of an AuthorizationServer. config is nil when it is refused, material when there are
-// no usable keys.
+// desiredStatus is the whole status of an AuthorizationServer. config is nil when it is refused, material when its keys can't be
+// told; those that status has stay then.
 func desiredStatus(as *v1alpha1.AuthorizationServer, config *registry.Config, material *keys.Material, problems []compile.Problem, now time.Time) v1alpha1.AuthorizationServerStatus {
 	var positive []status.Positive
 	if config != nil && config.Storage != nil {
@@ -27,8 +27,11 @@ func desiredStatus(as *v1alpha1.AuthorizationServer, config *registry.Config, ma
 	if config != nil {
 		s.Endpoints = endpoints(config)
 	}
-	if material != nil {
+	switch {
+	case material != nil:
 		s.Keys = keyStatus(material.Signing, now)
+	case config != nil:
+		s.Keys = as.Status.Keys
 	}
 	return s
 }

@@ -50,22 +50,32 @@ func (r *Reconciler) generated(ctx context.Context, as *v1alpha1.AuthorizationSe
 		return credential{}, err
 	}
 	if live.Type == secretType && equality.Semantic.DeepEqual(live, desired) {
-		return rot.credential(set, c), nil
+		return rot.credential(set, c).until(live), nil
 	}
 	if live.Immutable != nil && *live.Immutable {
-		return rot.stuck(&stored, set, c), nil
+		return rot.stuck(&stored, set, c, "Secret %s is immutable and not as it should be; delete it to have it made anew with another client secret", live.Name), nil
+	}
+	if live.Type != secretType && !live.DeletionTimestamp.IsZero() {
+		return rot.stuck(&stored, set, c, "Secret %s is being deleted, to be made anew with type %s, and finalizers hold it: %v; take them away", live.Name, secretType, live.Finalizers), nil
 	}
 	if err := r.write(ctx, c, live, desired); err != nil {
 		return credential{}, err
 	}
 	r.tellUpdate(c, live, rot.notes)
-	return rot.credential(set, c), nil
+	return rot.credential(set, c).until(live), nil
+}
+
+// until says of a Secret that is good, and on its way out, what comes after it.
+func (cred credential) until(live *corev1.Secret) credential {
+	if !live.DeletionTimestamp.IsZero() {
+		cred.message = fmt.Sprintf("Secret %s is being deleted, and finalizers hold it: %v; when it is gone it is made anew with another client secret", live.Name, live.Finalizers)
+	}
+	return cred
 }
 
 // stuck is what comes of a Secret that can't be written: what it holds remains valid, as far as it may.
-func (r *rotation) stuck(stored *chain, set *keys.Set, c *v1alpha1.OAuthClient) credential {
-	out := refused(v1alpha1.ReasonSecretInvalid, true,
-		"Secret %s is immutable and not as it should be; delete it to have it made anew with another client secret", clientSecret(c).SecretName)
+func (r *rotation) stuck(stored *chain, set *keys.Set, c *v1alpha1.OAuthClient, format string, args ...any) credential {
+	out := refused(v1alpha1.ReasonSecretInvalid, true, format, args...)
 	for _, s := range stored.valid() {
 		if wellFormed(s.value) && !r.isRevoked(s) && (s.expiresAt.IsZero() || r.now.Before(s.expiresAt)) {
 			out.secrets = append(out.secrets, s.status(set, c))

@@ -62,8 +62,8 @@ func (r *Reconciler) keep(ctx context.Context, c *v1alpha1.OAuthClient, kept *co
 	if err != nil || left == nil {
 		return errors.Join(failed, err)
 	}
-	if !belongs(left, c) {
-		return fmt.Errorf("the name of Secret %s is needed for a moment; delete it, or choose another secretName", kept.Name)
+	if !belongs(left, c) || !left.DeletionTimestamp.IsZero() {
+		return fmt.Errorf("the name of Secret %s is needed for a moment; delete it (finalizers: %v), or choose another secretName", kept.Name, left.Finalizers)
 	}
 	return errors.Join(failed, r.Client.Delete(ctx, left, client.Preconditions{UID: &left.UID, ResourceVersion: &left.ResourceVersion}))
 }

@@ -3,10 +3,14 @@ package status
 import (
 	"context"
 	"fmt"
+	"maps"
+	"slices"
+	"time"
 
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/client-go/util/workqueue"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/event"
@@ -40,6 +44,41 @@ func Requests(ctx context.Context, c client.Reader, list client.ObjectList, opti
 func AuthorizationServerChanged() predicate.Predicate {
 	return predicate.Or(predicate.GenerationChangedPredicate{}, predicate.Funcs{UpdateFunc: readyChanged})
 }
+
+// NotFailingAgain holds back what a failure brings about itself: an update of status alone, from one that says that a step failed and is
+// tried again to another one. Back-off decides about the next attempt; else a cause that words itself differently each time would have
+// them follow each other without a pause. What somebody else writes into such a status is corrected at that next attempt.
+func NotFailingAgain() predicate.Predicate {
+	return predicate.Funcs{UpdateFunc: func(e event.UpdateEvent) bool {
+		return !failing(e.ObjectOld) || !failing(e.ObjectNew) || e.ObjectOld.GetGeneration() != e.ObjectNew.GetGeneration() ||
+			!e.ObjectOld.GetDeletionTimestamp().Equal(e.ObjectNew.GetDeletionTimestamp()) ||
+			!maps.Equal(e.ObjectOld.GetAnnotations(), e.ObjectNew.GetAnnotations())
+	}}
+}
+
+// failing says whether a condition is False because of a step that is tried again.
+func failing(object any) bool {
+	var conditions []metav1.Condition
+	switch o := object.(type) {
+	case *v1alpha1.OAuthClient:
+		conditions = o.Status.Conditions
+	case *v1alpha1.AuthorizationServer:
+		conditions = o.Status.Conditions
+	}
+	return slices.ContainsFunc(conditions, func(c metav1.Condition) bool {
+		return c.Status == metav1.ConditionFalse && c.Reason == v1alpha1.ReasonReconcileFailed
+	})
+}
+
+// Backoff is how long after a failure an object is looked at again: soon at first, and every two minutes for as long as it fails.
+func Backoff() workqueue.TypedRateLimiter[ctrl.Request] {
+	return workqueue.NewTypedItemExponentialFailureRateLimiter[ctrl.Request](firstRetry, lastRetry)
+}
+
+const (
+	firstRetry = 5 * time.Millisecond
+	lastRetry  = 2 * time.Minute
+)
 
 func readyChanged(e event.UpdateEvent) bool {
 	return verdict(e.ObjectOld) != verdict(e.ObjectNew)
