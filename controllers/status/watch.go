@@ -66,7 +66,7 @@ func failing(object any) bool {
 		conditions = o.Status.Conditions
 	}
 	return slices.ContainsFunc(conditions, func(c metav1.Condition) bool {
-		return c.Status == metav1.ConditionFalse && c.Reason == v1alpha1.ReasonReconcileFailed
+		return c.Status == metav1.ConditionFalse && (c.Reason == v1alpha1.ReasonReconcileFailed || c.Reason == v1alpha1.ReasonStorageUnreachable)
 	})
 }
 

@@ -19,6 +19,9 @@ func TestAFailureIsNoReasonToTryAgain(t *testing.T) {
 	failure := func(words string) []metav1.Condition {
 		return conditions(compile.Problem{Condition: v1alpha1.ConditionSecretReady, Reason: v1alpha1.ReasonReconcileFailed, Message: words})
 	}
+	unreached := func(words string) compile.Problem {
+		return compile.Problem{Condition: v1alpha1.ConditionStorageReady, Reason: v1alpha1.ReasonStorageUnreachable, Message: words}
+	}
 	oauthClient := func(c []metav1.Condition, edits ...func(*metav1.ObjectMeta)) client.Object {
 		o := &v1alpha1.OAuthClient{ObjectMeta: metav1.ObjectMeta{Generation: 3}, Status: v1alpha1.OAuthClientStatus{Conditions: c}}
 		for _, edit := range edits {
@@ -35,6 +38,7 @@ func TestAFailureIsNoReasonToTryAgain(t *testing.T) {
 	}{
 		"the same failure, in other words":   {oauthClient(failure("one")), oauthClient(failure("two")), false},
 		"an issuer's":                        {issuer(failure("one")), issuer(failure("two")), false},
+		"a storage that is not reached":      {issuer(conditions(unreached("one"))), issuer(conditions(unreached("two"))), false},
 		"the first failure":                  {oauthClient(conditions()), oauthClient(failure("one")), true},
 		"somebody writes that all is well":   {oauthClient(failure("one")), oauthClient(conditions()), true},
 		"somebody writes that all is failed": {oauthClient(conditions(denied)), oauthClient(failure("one")), true},

@@ -121,7 +121,7 @@ func traps() map[string]trap {
 			cure:    func(n *team) { n.release(secretName) },
 		},
 		"a former Secret that can't be deleted": {
-			set: func(n *team) {},
+			set: func(*team) {},
 			spring: func(n *team) {
 				edit(n.t, ours(n), func(s *corev1.Secret) { s.Finalizers = []string{held} })
 				edit(n.t, n.client(), func(c *v1alpha1.OAuthClient) { c.Spec.Authentication.ClientSecret.SecretName = "renamed" })

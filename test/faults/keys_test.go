@@ -157,8 +157,9 @@ func keyFaults(c *controller, as *v1alpha1.AuthorizationServer) map[string]func(
 		return func() *apiproxy.Injection { return c.Inject(m, times, fault) }
 	}
 	status := apiproxy.To("patch", "authorizationservers/status").Named(as.Name)
+	name := keysOf(as)
 	secret := apiproxy.Match(func(r apiproxy.Request) bool {
-		return r.Resource == "secrets" && r.Namespace == operatorNamespace && r.Verb != "watch" && (r.Name == keysOf(as) || r.Verb == "create")
+		return r.Resource == "secrets" && r.Namespace == operatorNamespace && r.Verb != "watch" && (r.Name == name || r.Verb == "create")
 	})
 	both := func(r apiproxy.Request) bool { return status(r) || secret(r) }
 	writes := func(r apiproxy.Request) bool { return both(r) && r.Writes() }

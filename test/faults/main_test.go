@@ -81,7 +81,7 @@ func (s stopping) Run() int {
 	code := s.m.Run()
 	err := serverProcess.Stop(stopGrace)
 	if c := companion.Load(); c != nil {
-		err = errors.Join(err, c.process.Stop(stopGrace))
+		err = errors.Join(err, c.present().Stop(stopGrace))
 		c.Close()
 	}
 	if err != nil {
@@ -212,10 +212,10 @@ func startController(t *testing.T) *controller {
 	c, err := newController()
 	must(t, err)
 	t.Cleanup(func() {
-		must(t, c.process.Stop(stopGrace))
+		must(t, c.present().Stop(stopGrace))
 		c.Close()
 		if t.Failed() {
-			t.Logf("the end of the controller's log:\n%s", c.process.Tail())
+			t.Logf("the end of the controller's log:\n%s", c.present().Tail())
 		}
 	})
 	eventually(t, "the controller is ready", answers(c.health+"/readyz"))
@@ -245,6 +245,13 @@ func shared(t *testing.T) *controller {
 func (c *controller) start() (err error) {
 	c.process, err = process.Start(process.Options{Name: "latchkey-controller", Path: program, Args: c.args, LogFile: c.log})
 	return err
+}
+
+// present is the process that runs now.
+func (c *controller) present() *process.Process {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.process
 }
 
 // kill ends the process as a machine that is switched off does, and starts another.

@@ -68,7 +68,7 @@ func (c *controller) doesNothing(t *testing.T, teams []*team) {
 			read := len(c.Requests(reads))
 			ns := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: n.namespace}}
 			edit(t, ns, func(ns *corev1.Namespace) {
-				metav1.SetMetaDataLabel(&ns.ObjectMeta, "look", fmt.Sprint(c.process.PID(), "-", i))
+				metav1.SetMetaDataLabel(&ns.ObjectMeta, "look", fmt.Sprint(c.present().PID(), "-", i))
 			})
 			eventually(t, "the controller looks again", func(context.Context) (bool, error) { return len(c.Requests(reads)) > read, nil })
 		}
@@ -80,12 +80,12 @@ func (c *controller) doesNothing(t *testing.T, teams []*team) {
 
 // wakesUpLate: a controller is held up in the middle of its writes, while another takes over and is done. What it still has on its way is
 // refused, and nothing of the other's work is undone.
-func (late *controller) wakesUpLate(t *testing.T) {
+func (c *controller) wakesUpLate(t *testing.T) {
 	n := newTeam(t)
 	seen := n.watch()
 	hold := func() (release func()) {
 		held := make(chan struct{})
-		fault := late.Inject(apiproxy.Match(apiproxy.Writing).In(n.namespace), -1, apiproxy.Hold(held))
+		fault := c.Inject(apiproxy.Match(apiproxy.Writing).In(n.namespace), -1, apiproxy.Hold(held))
 		return func() {
 			if fault.Met() == 0 {
 				t.Error("the late controller was not about to write")
@@ -96,7 +96,7 @@ func (late *controller) wakesUpLate(t *testing.T) {
 	}
 	blocked := func(before int) {
 		eventually(t, "the late controller is about to write", func(context.Context) (bool, error) {
-			return len(late.Requests(apiproxy.Match(apiproxy.Writing).In(n.namespace))) > before, nil
+			return len(c.Requests(apiproxy.Match(apiproxy.Writing).In(n.namespace))) > before, nil
 		})
 	}
 	release := hold()
@@ -107,13 +107,15 @@ func (late *controller) wakesUpLate(t *testing.T) {
 	release()
 	stop := n.pollsWhileRotating()
 
-	before := len(late.Requests(apiproxy.Match(apiproxy.Writing).In(n.namespace)))
+	before := len(c.Requests(apiproxy.Match(apiproxy.Writing).In(n.namespace)))
 	release = hold()
-	edit(t, app, func(c *v1alpha1.OAuthClient) { c.Annotations = map[string]string{v1alpha1.AnnotationRotate: "once"} })
+	edit(t, app, func(app *v1alpha1.OAuthClient) {
+		app.Annotations = map[string]string{v1alpha1.AnnotationRotate: "once"}
+	})
 	blocked(before)
 	rotated(t, app, "once")
 	release()
-	late.doesNothing(t, []*team{n})
+	c.doesNothing(t, []*team{n})
 	stop()
 	ready(t, app)
 	seen.saw(t, 2)
