@@ -79,7 +79,7 @@ func grantsCommand(ctx context.Context, args []string, out io.Writer) error {
 
 func (o *grantsOptions) register(fs *flag.FlagSet) {
 	fs.Usage = func() {
-		fmt.Fprint(fs.Output(), grantsUsage)
+		_, _ = fmt.Fprint(fs.Output(), grantsUsage) // as the flag package does
 		fs.PrintDefaults()
 	}
 	fs.StringVar(&o.kubeconfig, "kubeconfig", "", "kubeconfig `file`; as kubectl finds it when empty")
@@ -187,7 +187,9 @@ func (o *grantsOptions) visitValkey(ctx context.Context, c client.Client, secret
 
 func (o *grantsOptions) list(ctx context.Context, c client.Client, out io.Writer) error {
 	w := tabwriter.NewWriter(out, 0, 0, 3, ' ', 0)
-	fmt.Fprintln(w, "ID\tUSER\tCLIENT\tSERVER\tSCOPES\tISSUED\tEXPIRES\tREVOKED")
+	if _, err := fmt.Fprintln(w, "ID\tUSER\tCLIENT\tSERVER\tSCOPES\tISSUED\tEXPIRES\tREVOKED"); err != nil {
+		return err
+	}
 	err := o.visit(ctx, c, func(s grantSource) error {
 		return s.Each(ctx, func(g *store.Grant) error {
 			if !o.matches(g) {
@@ -236,7 +238,9 @@ func (o *grantsOptions) revoke(ctx context.Context, c client.Client, out io.Writ
 			case err != nil:
 				return fmt.Errorf("revoke %s: %w", id, err)
 			default:
-				fmt.Fprintln(out, id)
+				if _, err := fmt.Fprintln(out, id); err != nil {
+					return err
+				}
 			}
 			revoked[id] = true
 		}

@@ -21,9 +21,9 @@ import (
 const (
 	// purgeTimeout bounds one attempt, which goes on where the one before ended.
 	purgeTimeout = 5 * time.Minute
-	// purgeRetryMin and purgeRetryMax bound the time between two attempts.
-	purgeRetryMin = time.Second
-	purgeRetryMax = 5 * time.Minute
+	// purgeRetry and purgeRetryLongest bound the time between two attempts.
+	purgeRetry        = time.Second
+	purgeRetryLongest = 5 * time.Minute
 	// purgeAttempts is how often it is tried: what is left expires by itself.
 	purgeAttempts = 50
 )
@@ -49,7 +49,7 @@ func (p *Purger) NeedLeaderElection() bool { return true }
 
 // Start purges until the context ends.
 func (p *Purger) Start(ctx context.Context) error {
-	queue := workqueue.NewTypedRateLimitingQueue(workqueue.NewTypedItemExponentialFailureRateLimiter[gone](purgeRetryMin, purgeRetryMax))
+	queue := workqueue.NewTypedRateLimitingQueue(workqueue.NewTypedItemExponentialFailureRateLimiter[gone](purgeRetry, purgeRetryLongest))
 	defer queue.ShutDown()
 	informer, err := p.Cache.GetInformer(ctx, &v1alpha1.OAuthClient{})
 	if err != nil {

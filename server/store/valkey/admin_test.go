@@ -110,7 +110,7 @@ func TestCheckSaysWhatIsWrong(t *testing.T) {
 		want   string
 	}{
 		"evicts":           {config, "noeviction"},
-		"a replica":        {valkey.Config{Addresses: []string{replica.Address}}, "replica"},
+		"a replica":        {valkey.Config{Addresses: []string{replica.Address}}, "it is a replica"},
 		"a wrong password": {valkey.Config{Addresses: []string{limited.Address}, Username: "latchkey", Password: "wrong"}, "WRONGPASS"},
 		"no permission":    {valkey.Config{Addresses: []string{limited.Address}, Username: "latchkey", Password: "secret"}, "NOPERM"},
 		"nobody there":     {valkey.Config{Addresses: []string{"127.0.0.1:1"}}, "refused"},

@@ -52,13 +52,11 @@ func (c *cache) begin(id string) *place {
 	return p
 }
 
-// fill puts what was read into its place, if that is still there.
-func (c *cache) fill(id string, p *place, e *entry) {
+// fill puts what was read into its place, where nobody looks any more if it was taken away.
+func (c *cache) fill(p *place, e *entry) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if now, ok := c.places.Peek(id); ok && now == p {
-		p.entry = e
-	}
+	p.entry = e
 }
 
 func (c *cache) forget(id string) {

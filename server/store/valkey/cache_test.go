@@ -15,7 +15,7 @@ func believing(size int) *cache {
 }
 
 func remember(c *cache, id string) {
-	c.fill(id, c.begin(id), &entry{grant: &store.Grant{ID: id}})
+	c.fill(c.begin(id), &entry{grant: &store.Grant{ID: id}})
 }
 
 // What was read before the server told of a change must not stay, however late it is put away.
@@ -31,7 +31,7 @@ func TestWhatIsToldWhileAGrantIsReadWins(t *testing.T) {
 			c := believing(2)
 			place := c.begin("a")
 			told(c)
-			c.fill("a", place, &entry{grant: &store.Grant{ID: "a"}})
+			c.fill(place, &entry{grant: &store.Grant{ID: "a"}})
 			if c.get("a") != nil {
 				t.Error("what was read before is believed")
 			}

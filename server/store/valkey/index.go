@@ -203,7 +203,7 @@ func (s *Store) readAll(ctx context.Context, ids []string) ([]*entry, error) {
 		case err != nil:
 			return nil, err
 		}
-		s.cache.fill(unknown[i], places[i], e)
+		s.cache.fill(places[i], e)
 		found = append(found, e)
 	}
 	return found, nil

@@ -5,8 +5,10 @@ import (
 	"errors"
 	"io"
 	"net"
+	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/latchkey-io/latchkey/server/store"
 	"github.com/latchkey-io/latchkey/server/store/storetest"
@@ -22,6 +24,35 @@ type lossy struct {
 	// deliver: the request arrives, and its answer does not.
 	deliver bool
 	seen    atomic.Int64
+
+	mu    sync.Mutex
+	down  bool
+	conns []net.Conn
+}
+
+// cut breaks all connections, and lets none be made until mend.
+func (l *lossy) cut() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.down = true
+	for _, c := range l.conns {
+		_ = c.Close() // or the other side has
+	}
+	l.conns = nil
+}
+
+func (l *lossy) mend() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.down = false
+}
+
+// admit says whether a connection may be made.
+func (l *lossy) admit(c net.Conn) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.conns = append(l.conns, c)
+	return !l.down
 }
 
 // listen returns the address that the store connects to.
@@ -45,6 +76,9 @@ func (l *lossy) listen(t *testing.T) string {
 
 func (l *lossy) serve(client net.Conn) {
 	defer func() { _ = client.Close() }()
+	if !l.admit(client) {
+		return
+	}
 	server, err := net.Dial("tcp", l.target)
 	if err != nil {
 		return
@@ -70,7 +104,7 @@ func (l *lossy) serve(client net.Conn) {
 		if err != nil {
 			return
 		}
-		if bytes.Contains(buffer[:n], l.word) {
+		if l.word != nil && bytes.Contains(buffer[:n], l.word) {
 			l.seen.Add(1)
 			if l.faults.Add(-1) >= 0 {
 				lost.Store(true)
@@ -89,6 +123,25 @@ func (l *lossy) serve(client net.Conn) {
 func (l *lossy) drained(server net.Conn) bool {
 	_, _ = io.ReadAtLeast(server, make([]byte, 1), 1) // or the other reader has had it, and ended
 	return true
+}
+
+// What changes while nobody is told is not believed once the connection is back.
+func TestWhatWasMissedIsReadAgain(t *testing.T) {
+	server, config := alone(t)
+	l := &lossy{target: server.Address}
+	s, other := open(t, valkey.Config{Addresses: []string{l.listen(t)}}), open(t, config)
+	g := create(t, s)
+	remember(t, s, g.ID)
+	l.cut()
+	if err := other.Revoke(t.Context(), g.ID, store.ReasonSignedOut, time.Now()); err != nil {
+		t.Fatal(err)
+	}
+	l.mend()
+	beganAt := time.Now()
+	eventually(t, "the connection is back, and believed", func() bool { return time.Since(beganAt) > time.Second && s.Connected() })
+	if got, err := s.Get(t.Context(), g.ID); err != nil || got.Alive(time.Now()) {
+		t.Errorf("what was remembered before is believed: %+v, %v", got, err)
+	}
 }
 
 func TestUnknownOutcomeIsDecidedByTheStoredAttempt(t *testing.T) {

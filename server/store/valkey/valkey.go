@@ -199,7 +199,7 @@ func (s *Store) read(ctx context.Context, id string) (*entry, error) {
 	if err != nil {
 		return nil, err
 	}
-	s.cache.fill(id, place, e)
+	s.cache.fill(place, e)
 	return e, nil
 }
 
