@@ -174,7 +174,7 @@ func setup(ctx context.Context, mgr ctrl.Manager, c Config) error {
 	purger := &oauthgrant.Purger{Cache: mgr.GetCache(), Client: mgr.GetClient(), Namespace: c.Namespace, Purge: c.PurgeStorage, Logger: c.Logger.WithName("oauthgrant")}
 	return errors.Join(
 		servers.SetupWithManager(mgr),
-		resources.SetupWithManager(mgr),
+		resources.SetupWithManager(ctx, mgr),
 		users.SetupWithManager(ctx, mgr),
 		clients.SetupWithManager(ctx, mgr, secrets),
 		serving.SetupWithManager(mgr),

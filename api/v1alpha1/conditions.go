@@ -38,6 +38,8 @@ const (
 	ReasonRefNotFound = "RefNotFound"
 	// ReasonRefNotPermitted: the owner of a ResourceServer does not allow this client the scopes it asks for.
 	ReasonRefNotPermitted = "RefNotPermitted"
+	// ReasonRefNotUsable: an OAuthClient that a ResourceServer names exists and can't do what it is named for.
+	ReasonRefNotUsable = "RefNotUsable"
 	// ReasonRefNotAccepted: a ResourceServer that the spec refers to exists and is not accepted by the AuthorizationServer.
 	ReasonRefNotAccepted = "RefNotAccepted"
 	// ReasonDisabled is why an object is Ready that its own spec switches off: what it declares, nothing, is in force.

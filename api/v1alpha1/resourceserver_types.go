@@ -62,8 +62,8 @@ type ResourceServerSpec struct {
 	// allows to review this ResourceServer.
 	// +optional
 	Introspection *Introspection `json:"introspection,omitempty"`
-	// tokenExchange says which clients may exchange a token for this API for one for another API (RFC 8693): the clients that the
-	// API itself is when it calls others. Nobody when empty.
+	// tokenExchange says which clients may exchange a token for this API for one for another API (RFC 8693), be it an access token or that
+	// of a ServiceAccount with identifier as its audience: the clients that the API itself is when it calls others. Nobody when empty.
 	// +optional
 	TokenExchange *TokenExchange `json:"tokenExchange,omitempty"`
 	// access says which clients of other namespaces may ask for which scopes. Clients of the ResourceServer's own namespace
@@ -168,7 +168,8 @@ type ResourceServerStatus struct {
 	// +listType=set
 	// +kubebuilder:validation:MaxItems=16
 	AuthorizationServerNames []string `json:"authorizationServerNames,omitempty"`
-	// conditions: Ready, Accepted, Stalled.
+	// conditions: Ready, Accepted, ResolvedRefs, Stalled. ResolvedRefs is False while introspection or tokenExchange name clients that do not
+	// exist or can't be what they are named for; Ready does not wait for them.
 	// +optional
 	// +listType=map
 	// +listMapKey=type

@@ -31,13 +31,28 @@ type Reconciler struct {
 	Now       func() time.Time
 }
 
-// SetupWithManager registers the reconciler.
-func (r *Reconciler) SetupWithManager(mgr ctrl.Manager) error {
+// clientsField indexes ResourceServers by the names of the clients that they name.
+const clientsField = "spec.clients"
+
+func clients(o client.Object) []string {
+	var names []string
+	for _, ref := range compile.NamedClients(o.(*v1alpha1.ResourceServer)) {
+		names = append(names, ref.Name)
+	}
+	return names
+}
+
+// SetupWithManager registers the reconciler and its index.
+func (r *Reconciler) SetupWithManager(ctx context.Context, mgr ctrl.Manager) error {
+	if err := mgr.GetFieldIndexer().IndexField(ctx, &v1alpha1.ResourceServer{}, clientsField, clients); err != nil {
+		return err
+	}
 	return ctrl.NewControllerManagedBy(mgr).
 		For(&v1alpha1.ResourceServer{}).
 		Watches(&v1alpha1.ResourceServer{}, handler.EnqueueRequestsFromMapFunc(r.rivals)).
 		// Every issuer counts: a ResourceServer may not claim its identifier, whether it names it or not.
 		Watches(&v1alpha1.AuthorizationServer{}, handler.EnqueueRequestsFromMapFunc(r.all), builder.WithPredicates(status.AuthorizationServerChanged())).
+		Watches(&v1alpha1.OAuthClient{}, handler.EnqueueRequestsFromMapFunc(r.naming), builder.WithPredicates(predicate.GenerationChangedPredicate{})).
 		Watches(&corev1.Namespace{}, handler.EnqueueRequestsFromMapFunc(r.inNamespace), builder.WithPredicates(predicate.LabelChangedPredicate{})).
 		WithOptions(controller.Options{RateLimiter: status.Backoff()}).
 		Complete(r)
@@ -51,6 +66,11 @@ func (r *Reconciler) rivals(ctx context.Context, o client.Object) []ctrl.Request
 	}
 	found := r.list(ctx, client.MatchingFields{compile.IdentifierField: rs.Spec.Identifier})
 	return slices.DeleteFunc(found, func(q ctrl.Request) bool { return q.NamespacedName == client.ObjectKeyFromObject(rs) })
+}
+
+// naming are the ResourceServers that name a client.
+func (r *Reconciler) naming(ctx context.Context, c client.Object) []ctrl.Request {
+	return r.list(ctx, client.InNamespace(c.GetNamespace()), client.MatchingFields{clientsField: c.GetName()})
 }
 
 func (r *Reconciler) all(ctx context.Context, _ client.Object) []ctrl.Request { return r.list(ctx) }
@@ -74,11 +94,12 @@ func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Resu
 	}
 	world := compile.NewReader(ctx, r.Client, r.Namespace)
 	accepted, problems := compile.ResourceServer(world, &rs)
+	unresolved := compile.UnresolvedClients(world, &rs)
 	if err := world.Err(); err != nil {
 		return ctrl.Result{}, err
 	}
 	desired := rs.DeepCopy()
-	desired.Status = desiredStatus(&rs, accepted, problems, r.Now())
+	desired.Status = desiredStatus(&rs, accepted, problems, unresolved, r.Now())
 	if err := status.Patch(ctx, r.Client, &rs, desired); err != nil {
 		return status.Retry(err)
 	}
@@ -86,9 +107,18 @@ func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Resu
 	return ctrl.Result{}, nil
 }
 
-// desiredStatus is the whole status of a ResourceServer.
-func desiredStatus(rs *v1alpha1.ResourceServer, accepted map[string]*registry.Resource, problems []compile.Problem, now time.Time) v1alpha1.ResourceServerStatus {
-	positive := []status.Positive{{Type: v1alpha1.ConditionAccepted, Reason: v1alpha1.ReasonAccepted}}
+// desiredStatus is the whole status of a ResourceServer. Ready does not wait for clients that it names: they name it as well, and tools
+// that wait for one object before they apply the next could not begin with either. Until they are there, nobody has what they are
+// named for.
+func desiredStatus(rs *v1alpha1.ResourceServer, accepted map[string]*registry.Resource, problems, unresolved []compile.Problem, now time.Time) v1alpha1.ResourceServerStatus {
+	positive := []status.Positive{
+		{Type: v1alpha1.ConditionAccepted, Reason: v1alpha1.ReasonAccepted},
+		{Type: v1alpha1.ConditionResolvedRefs, Reason: v1alpha1.ReasonResolvedRefs, Notes: unresolved},
+	}
+	if len(unresolved) > 0 {
+		positive = append(positive, status.Positive{Type: v1alpha1.ConditionReady, Reason: v1alpha1.ReasonReady,
+			Message: "in force, but for clients that it names, of which ResolvedRefs tells"})
+	}
 	return v1alpha1.ResourceServerStatus{
 		ObservedGeneration:       rs.Generation,
 		AuthorizationServerNames: slices.Sorted(maps.Keys(accepted)),

@@ -20,6 +20,8 @@ const maxMessage = 32768
 // more than that.
 type Positive struct {
 	Type, Reason, Message string
+	// Notes are problems that make this condition False and nothing else: Ready does not wait for them.
+	Notes []compile.Problem
 }
 
 // Conditions are what the problems make of an object: each of the positive conditions, Ready, and Stalled when a problem is
@@ -69,7 +71,7 @@ func Disabled(message string) Positive {
 
 // judge decides one positive condition. What was not looked at, because the object is not even accepted, is Unknown.
 func judge(p Positive, problems []compile.Problem) (value metav1.ConditionStatus, reason, message string) {
-	if own := of(p.Type, problems); len(own) > 0 {
+	if own := append(of(p.Type, problems), p.Notes...); len(own) > 0 {
 		return metav1.ConditionFalse, own[0].Reason, messages(own)
 	}
 	if refused := of(v1alpha1.ConditionAccepted, problems); len(refused) > 0 {

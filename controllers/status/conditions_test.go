@@ -65,6 +65,18 @@ func TestDisabledIsReady(t *testing.T) {
 	}
 }
 
+func TestReadyDoesNotWaitForNotes(t *testing.T) {
+	noted := []status.Positive{positive[0], {Type: v1alpha1.ConditionResolvedRefs, Reason: v1alpha1.ReasonResolvedRefs, Notes: []compile.Problem{denied}}}
+	got := status.Conditions(nil, 3, now, noted, nil)
+	if c := meta.FindStatusCondition(got, v1alpha1.ConditionResolvedRefs); text(got) != "Ready=True/Ready Accepted=True/Accepted ResolvedRefs=False/RefNotPermitted" || c.Message != "ask for it" {
+		t.Errorf("%s %q", text(got), c.Message)
+	}
+	got = status.Conditions(nil, 3, now, noted, []compile.Problem{refused})
+	if text(got) != "Ready=False/NamespaceNotAllowed Accepted=False/NamespaceNotAllowed ResolvedRefs=False/RefNotPermitted Stalled=True/NamespaceNotAllowed" {
+		t.Errorf("refused: %s", text(got))
+	}
+}
+
 func TestEveryProblemIsTold(t *testing.T) {
 	got := meta.FindStatusCondition(status.Conditions(nil, 1, now, positive, []compile.Problem{unresolved, denied, denied}), v1alpha1.ConditionReady)
 	if got.Message != "create it; ask for it" {
