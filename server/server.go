@@ -37,7 +37,7 @@ type Config struct {
 	Grants store.Grants
 	// Devices is where the requests of devices are kept.
 	Devices store.Devices
-	// Callers proves the ServiceAccounts that introspect tokens, or are clients. When nil, none does or is.
+	// Callers proves the ServiceAccounts that introspect tokens, are clients, or have called one. When nil, none does, is or has.
 	Callers *workload.Callers
 	// SecretUses is told of client secrets that are used; nobody is when nil.
 	SecretUses clientauth.SecretUses
@@ -139,7 +139,7 @@ func routes(c Config, pages *ui.Pages) map[string]route {
 		authorization = authorize.New(authorize.Config{Pages: pages, Grants: c.Grants, Now: c.Now, Logger: c.Logger})
 		signIn        = login.New(login.Config{Pages: pages, Now: c.Now, Logger: c.Logger, Source: source})
 		approval      = consent.New(consent.Config{Pages: pages, Grants: c.Grants, Now: c.Now, Logger: c.Logger})
-		tokens        = grant.New(grant.Config{Grants: c.Grants, Devices: c.Devices, Clients: clients, Now: c.Now, Logger: c.Logger, Source: source})
+		tokens        = grant.New(grantConfig(c, clients, source))
 		deviceCodes   = device.New(device.Config{Pages: pages, Devices: c.Devices, Now: c.Now, Logger: c.Logger, Source: source})
 		deviceAsks    = device.NewRequestHandler(device.RequestConfig{Devices: c.Devices, Clients: clients, Now: c.Now, Logger: c.Logger, Source: source})
 		claims        = userinfo.New(userinfo.Config{Verifier: verifier})
@@ -171,6 +171,14 @@ func clientsConfig(c Config) clientauth.Config {
 	config := clientauth.Config{Outbound: c.Outbound, SecretUses: c.SecretUses}
 	if c.Callers != nil { // an interface that holds a nil pointer is not nil
 		config.ServiceAccounts = c.Callers
+	}
+	return config
+}
+
+func grantConfig(c Config, clients *clientauth.Authenticator, source func(*http.Request) netip.Addr) grant.Config {
+	config := grant.Config{Grants: c.Grants, Devices: c.Devices, Clients: clients, Now: c.Now, Logger: c.Logger, Source: source}
+	if c.Callers != nil {
+		config.Workloads = c.Callers
 	}
 	return config
 }

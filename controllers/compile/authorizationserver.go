@@ -6,6 +6,9 @@ import (
 	"strings"
 	"time"
 
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/labels"
+
 	"github.com/latchkey-io/latchkey/api/v1alpha1"
 	"github.com/latchkey-io/latchkey/server/keys"
 	"github.com/latchkey-io/latchkey/server/registry"
@@ -49,6 +52,25 @@ func AuthorizationServer(w World, as *v1alpha1.AuthorizationServer) (*registry.C
 		problems = append(problems, *problem)
 	}
 	return c, problems
+}
+
+// AllowedNamespaces are the namespaces whose workloads the issuer accepts, which are those whose objects it accepts; nil for all. It is
+// apart from AuthorizationServer, which every client and API is compiled with, because it depends on every namespace.
+func AllowedNamespaces(w World, as *v1alpha1.AuthorizationServer) map[string]struct{} {
+	if as.Spec.AllowedNamespaces == nil {
+		return nil
+	}
+	allowed := map[string]struct{}{}
+	selector, err := metav1.LabelSelectorAsSelector(&as.Spec.AllowedNamespaces.Selector)
+	if err != nil { // of which badSelectors tells
+		return allowed
+	}
+	for _, ns := range w.Namespaces() {
+		if selector.Matches(labels.Set(ns.Labels)) {
+			allowed[ns.Name] = struct{}{}
+		}
+	}
+	return allowed
 }
 
 func badSelectors(as *v1alpha1.AuthorizationServer) []Problem {

@@ -17,6 +17,8 @@ type World interface {
 	AuthorizationServer(name string) *v1alpha1.AuthorizationServer
 	AuthorizationServers() []*v1alpha1.AuthorizationServer
 	Namespace(name string) *corev1.Namespace
+	// Namespaces are all there are.
+	Namespaces() []*corev1.Namespace
 	ResourceServer(namespace, name string) *v1alpha1.ResourceServer
 	// ResourceServersClaiming are those with the identifier.
 	ResourceServersClaiming(identifier string) []*v1alpha1.ResourceServer
@@ -108,6 +110,17 @@ func (r *Reader) Namespace(name string) *corev1.Namespace {
 	return get[corev1.Namespace](r, "", name)
 }
 
+// Namespaces implements World.
+func (r *Reader) Namespaces() []*corev1.Namespace {
+	var all corev1.NamespaceList
+	r.note(r.reader.List(r.ctx, &all))
+	out := make([]*corev1.Namespace, 0, len(all.Items))
+	for i := range all.Items {
+		out = append(out, &all.Items[i])
+	}
+	return out
+}
+
 // ResourceServer implements World.
 func (r *Reader) ResourceServer(namespace, name string) *v1alpha1.ResourceServer {
 	return get[v1alpha1.ResourceServer](r, namespace, name)
@@ -127,7 +140,7 @@ func (r *Reader) LocalUsersWithSubject(subject string) []*v1alpha1.LocalUser {
 	return pointers(found.Items)
 }
 
-// OAuthClient returns the client, or nil. Compilations of other objects never read it.
+// OAuthClient returns the client, or nil. Compilations of other objects never read it; UnresolvedClients does.
 func (r *Reader) OAuthClient(namespace, name string) *v1alpha1.OAuthClient {
 	return get[v1alpha1.OAuthClient](r, namespace, name)
 }

@@ -90,6 +90,14 @@ func (m *memory) Namespace(name string) *corev1.Namespace {
 	return &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: name, Labels: labels}}
 }
 
+func (m *memory) Namespaces() []*corev1.Namespace {
+	var out []*corev1.Namespace
+	for name := range m.namespaces {
+		out = append(out, m.Namespace(name))
+	}
+	return out
+}
+
 func (m *memory) ResourceServer(namespace, name string) *v1alpha1.ResourceServer {
 	for _, rs := range m.resourceServers {
 		if rs.Namespace == namespace && rs.Name == name {

@@ -21,6 +21,7 @@ const (
 	kindIdentifier // the ResourceServers that claim an identifier
 	kindSubject    // the LocalUsers with a subject
 	kindAll        // all AuthorizationServers
+	kindNamespaces // all Namespaces
 )
 
 // dependency is something that a compilation read. It may be absent: that it was missed is a dependency too.
@@ -29,7 +30,10 @@ type dependency struct {
 	namespace, name string
 }
 
-var allAuthorizationServers = dependency{kind: kindAll}
+var (
+	allAuthorizationServers = dependency{kind: kindAll}
+	allNamespaces           = dependency{kind: kindNamespaces}
+)
 
 // recorder is a World that notes what is read.
 type recorder struct {
@@ -55,6 +59,11 @@ func (r *recorder) AuthorizationServers() []*v1alpha1.AuthorizationServer {
 func (r *recorder) Namespace(name string) *corev1.Namespace {
 	r.note(kindNamespace, "", name)
 	return r.World.Namespace(name)
+}
+
+func (r *recorder) Namespaces() []*corev1.Namespace {
+	r.read[allNamespaces] = struct{}{}
+	return r.World.Namespaces()
 }
 
 func (r *recorder) ResourceServer(namespace, name string) *v1alpha1.ResourceServer {

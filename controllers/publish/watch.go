@@ -40,7 +40,7 @@ var sources = []source{
 		return []dependency{{kindLocalUser, "", u.Name}, {kindSubject, "", compile.EffectiveSubject(u)}}
 	}, generationChanged},
 	{&corev1.Namespace{}, func(o client.Object) []dependency {
-		return []dependency{{kindNamespace, "", o.GetName()}}
+		return []dependency{{kindNamespace, "", o.GetName()}, allNamespaces}
 	}, func(before, after client.Object) bool { return !maps.Equal(before.GetLabels(), after.GetLabels()) }},
 	{&corev1.Secret{}, func(o client.Object) []dependency {
 		return []dependency{{kindSecret, "", o.GetName()}}

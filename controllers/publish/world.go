@@ -124,6 +124,7 @@ func compileIssuer(r *recorder, as *v1alpha1.AuthorizationServer) (placement, *f
 	if config == nil {
 		return placement{}, nil
 	}
+	config.Namespaces = compile.AllowedNamespaces(r, as)
 	p := placement{config: map[string]*registry.Config{as.Name: config}}
 	if set, _ := r.Keys(as.Name); set != nil {
 		p.keys = map[string]*keys.Set{as.Name: set}

@@ -17,12 +17,14 @@ import (
 	"github.com/latchkey-io/latchkey/server/store"
 )
 
-// Config is what a Handler needs. All of it is required.
+// Config is what a Handler needs. All of it but Workloads is required.
 type Config struct {
 	Grants  store.Grants
 	Devices store.Devices
 	Clients *clientauth.Authenticator
-	Now     func() time.Time
+	// Workloads proves those whose own tokens are exchanged; none are when nil.
+	Workloads Workloads
+	Now       func() time.Time
 	// Logger takes the audit events token_issued, token_refused and grant_revoked.
 	Logger *slog.Logger
 	// Source tells the audit where a request comes from.

@@ -35,10 +35,11 @@ type basis struct {
 	nonce string
 	// keepUntil is until when a new grant is kept at least, zero for no longer than what is issued under it.
 	keepUntil time.Time
-	// via and notAfter are of a token that is got by exchange: which tokens were shown on the way to it, and when it expires at the latest.
-	// Nil, and zero, for any other.
+	// via, notAfter and workload are of a token that is got by exchange: which tokens were shown on the way to it, when it expires at the
+	// latest, and on behalf of which workload it is, if it is. Nil, and zero, for any other.
 	via      []token.Shown
 	notAfter time.Time
+	workload *token.Workload
 }
 
 // issue is what a token request is about to be given.
@@ -102,6 +103,10 @@ func (i *issue) describeAccess() {
 		i.access.ExpiresAt = earliest(i.access.ExpiresAt, i.notAfter)
 	}
 	i.access.Subject = i.access.Origin().ID
+	if i.workload != nil {
+		i.access.Subject = i.workload.Subject()
+		i.access.WorkloadUID, i.access.WorkloadCalled = i.workload.UID, i.workload.Called
+	}
 	if i.user != nil {
 		i.access.Subject = iss.Subject(i.req.client, i.user)
 		if i.req.client.Sector == "" { // else clients of several sectors would know by it that it is the same user

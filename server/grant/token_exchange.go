@@ -24,8 +24,8 @@ type subject struct {
 	may func(*registry.Resource, *registry.Scope) bool
 }
 
-// tokenExchange gives an API, which is a client too, a token for another API on behalf of whoever called it (RFC 8693). There are three
-// who have a say: the owner of the API whose token is shown names the clients that may exchange its tokens, so that whoever found a token
+// tokenExchange gives an API, which is a client too, a token for another API on behalf of whoever called it (RFC 8693): with an access
+// token of the issuer, or as a ServiceAccount with a token of its own. There are three who have a say: the owner of the API whose token is shown names the clients that may exchange its tokens, so that whoever found a token
 // can't; the owner of the other API says by its access rules what that client may ask for; and a scope that requires a group is for its
 // members. The new token lives by all that the one shown lives by, and no longer. Nothing is written.
 func (h *Handler) tokenExchange(ctx context.Context, req *request) (*response, error) {
@@ -66,16 +66,23 @@ func (h *Handler) subject(ctx context.Context, req *request) (*subject, error) {
 	switch req.form.Get("subject_token_type") {
 	case oauth.TokenTypeAccessToken:
 		return h.subjectAccessToken(ctx, req, raw)
+	case oauth.TokenTypeJWT:
+		return h.subjectWorkload(ctx, req, raw)
 	case "":
 		return nil, oauth.Errorf(oauth.InvalidRequest, "subject_token_type is missing")
 	default:
-		return nil, oauth.Errorf(oauth.InvalidRequest, "subject_token_type: only access tokens of this issuer are taken, %s", oauth.TokenTypeAccessToken)
+		return nil, oauth.Errorf(oauth.InvalidRequest, "subject_token_type: access tokens of this issuer are taken, %s, and tokens of ServiceAccounts, %s", oauth.TokenTypeAccessToken, oauth.TokenTypeJWT)
 	}
 }
 
 // errSubjectToken is told for all that is wrong with a subject token (RFC 8693 section 2.2.2): what exactly is nobody's business.
 func errSubjectToken(err error) *oauth.Error {
 	return oauth.Errorf(oauth.InvalidRequest, "the subject token is not valid, or not one that the client may exchange").Wrap(err)
+}
+
+// errSubjectUnknown is told when it can't be said whether a subject token is good.
+func errSubjectUnknown(err error) *oauth.Error {
+	return oauth.Errorf(oauth.TemporarilyUnavailable, "the subject token could not be checked; try again").Wrap(err)
 }
 
 // subjectAccessToken reads an access token of the issuer, for an API that names the client.
@@ -90,13 +97,13 @@ func (h *Handler) subjectAccessToken(ctx context.Context, req *request, raw stri
 	case errors.Is(err, token.ErrInactive):
 		return nil, errSubjectToken(err)
 	case err != nil:
-		return nil, oauth.Errorf(oauth.TemporarilyUnavailable, "the subject token could not be checked; try again").Wrap(err)
+		return nil, errSubjectUnknown(err)
 	}
 	req.audit = append(req.audit, slog.String("subject_client_id", a.ClientID), slog.String("subject_jti", a.ID))
 	s := &subject{
 		basis: basis{
 			grantID: a.GrantID, user: a.User, authTime: a.AuthTime, notAfter: a.ExpiresAt,
-			via: append(slices.Clone(a.Via), a.Shown()),
+			via: append(slices.Clone(a.Via), a.Shown()), workload: a.Workload,
 		},
 	}
 	s.may = func(r *registry.Resource, scope *registry.Scope) bool {
@@ -106,10 +113,13 @@ func (h *Handler) subjectAccessToken(ctx context.Context, req *request, raw stri
 	if a.User != nil {
 		req.audit = append(req.audit, slog.String("grant", a.GrantID), slog.String("user", a.User.Name))
 	}
+	if a.Workload != nil {
+		req.audit = append(req.audit, auditWorkload(a.Workload))
+	}
 	switch {
 	case len(a.Counting(req.iss, audiences)) == 0:
 		return nil, errSubjectToken(errors.New("its client may not ask for tokens for the audience any more"))
-	case len(s.via) > maxActors:
+	case len(a.Actors()) >= maxActors:
 		return nil, errSubjectToken(fmt.Errorf("it was handed on %d times already", maxActors))
 	}
 	return s, nil
@@ -129,6 +139,9 @@ func mayHandOn(iss *registry.Issuer, a *token.Active, r *registry.Resource, scop
 	at := []string{r.Identifier}
 	if slices.Contains(a.Audience, r.Identifier) && !slices.Contains(a.CountingScopes(iss, at), scope.Name) {
 		return false
+	}
+	if a.Workload != nil {
+		return mayHaveFor(a.Workload, r, scope)
 	}
 	if a.User == nil {
 		return !r.Kubernetes && len(scope.RequiredGroups) == 0

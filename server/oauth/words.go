@@ -50,8 +50,11 @@ const (
 	TokenTypeBearer     = "Bearer"
 )
 
-// TokenTypeAccessToken identifies access tokens of the issuer in a token exchange (RFC 8693 section 3).
-const TokenTypeAccessToken = "urn:ietf:params:oauth:token-type:access_token"
+// Types of tokens in a token exchange (RFC 8693 section 3): access tokens of the issuer, and the JWTs that ServiceAccounts have.
+const (
+	TokenTypeAccessToken = "urn:ietf:params:oauth:token-type:access_token"
+	TokenTypeJWT         = "urn:ietf:params:oauth:token-type:jwt"
+)
 
 // Media types, and the types of JWTs (RFC 7519 section 5.1).
 const (

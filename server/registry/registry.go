@@ -93,6 +93,14 @@ type Config struct {
 	RevokedBefore Cutoff
 	// Storage is where its grants are kept, nil for where the server keeps them otherwise.
 	Storage *Storage
+	// Namespaces are those whose workloads the issuer accepts; nil for all.
+	Namespaces map[string]struct{}
+}
+
+// Accepts says whether the issuer accepts workloads of the namespace.
+func (c *Config) Accepts(namespace string) bool {
+	_, ok := c.Namespaces[namespace]
+	return ok || c.Namespaces == nil
 }
 
 // Lifetimes are an issuer's lifetimes.

@@ -54,3 +54,23 @@ func TestReviewOfATokenThatWasGotByExchange(t *testing.T) {
 		t.Errorf("%+v", got)
 	}
 }
+
+// Security: a workload is told from users, clients and the ServiceAccount itself, and is in no group.
+func TestReviewOfATokenForAWorkload(t *testing.T) {
+	f := newFixture(t)
+	a := f.access(registrytest.Photos)
+	a.Scopes = []string{registrytest.PhotosRead, registrytest.PhotosWrite}
+	a.ClientID, a.ClientUID, a.GrantID, a.UserUID = registrytest.Nightly, registrytest.NightlyUID, "", ""
+	a.Subject, a.WorkloadUID, a.WorkloadCalled = "system:serviceaccount:demo:backup", "uid-backup", registrytest.Orders
+	got, code := f.ask(t, f.sign(t, a), registrytest.Photos)
+	if user := got.User; code != http.StatusOK || !got.Authenticated || user.Username != "oauth:serviceaccount:demo:backup" || user.UID != "uid-backup" || len(user.Groups) > 0 {
+		t.Errorf("HTTP %d %+v", code, got)
+	}
+	if extra := got.User.Extra; !slices.Equal(extra[review.ExtraActor], []string{registrytest.Nightly}) || !slices.Equal(extra[review.ExtraClientID], []string{registrytest.Nightly}) ||
+		!slices.Equal(extra[review.ExtraScope], []string{registrytest.PhotosRead}) || extra[review.ExtraGrantID] != nil {
+		t.Errorf("extra %v", extra)
+	}
+	a.WorkloadUID = ""
+	got, code = f.ask(t, f.sign(t, a), registrytest.Photos)
+	wantNo(t, got, code)
+}

@@ -21,8 +21,8 @@ const (
 	ExtraClientID = "oauth.latchkey.io/client-id"
 	// ExtraScope are the scopes that count now, one an item.
 	ExtraScope = "oauth.latchkey.io/scope"
-	// ExtraActor are the client_ids of those who act on behalf of the user, the present one first; absent unless the token was got by
-	// exchange (RFC 8693).
+	// ExtraActor are the client_ids of those who act on behalf of the user, client or workload, the present one first; absent unless the
+	// token was got by exchange (RFC 8693).
 	ExtraActor = "oauth.latchkey.io/actor"
 	// ExtraGrantID is the grant's id, absent where no user takes part.
 	ExtraGrantID = "oauth.latchkey.io/grant-id"
@@ -32,13 +32,17 @@ const (
 const reserved = "system:"
 
 // userInfo is who the token is for, in Kubernetes' words: <prefix><username>, or <prefix>client:<namespace>:<name> for a
-// client in its own right, which no user can be, because a username holds no colon. kube-apiserver believes whatever
-// stands here, so that a name which could be mistaken for one of its own is an error.
+// client in its own right, or <prefix>serviceaccount:<namespace>:<name> for a workload. The last two no user can be, because a
+// username holds no colon. kube-apiserver believes whatever stands here, so that a name which could be mistaken for one of its own
+// is an error.
 func userInfo(iss *registry.Issuer, a *token.Active, scopes []string) (authenticationv1.UserInfo, error) {
 	info := authenticationv1.UserInfo{Extra: extra(iss, a, scopes)}
 	name := "client:" + a.OriginClient.Namespace + ":" + a.OriginClient.Name
 	info.UID = a.OriginClient.UID
 	var groups []string
+	if a.Workload != nil {
+		name, info.UID = "serviceaccount:"+a.Workload.Namespace+":"+a.Workload.Name, a.Workload.UID
+	}
 	if a.User != nil {
 		if a.User.Name == "" || strings.Contains(a.User.Name, ":") {
 			return info, errors.New("the username is empty or holds a colon")

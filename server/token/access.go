@@ -14,7 +14,7 @@ import (
 type Access struct {
 	// Issuer is the issuer identifier (`iss`).
 	Issuer string
-	// Subject is the `sub` of the user, or the client_id where no user takes part.
+	// Subject is the `sub` of the user, or where no user takes part, that of the workload or the client_id.
 	Subject  string
 	ClientID string
 	// Audience is the identifier of the resource server, and the issuer's where the token is good for userinfo.
@@ -26,9 +26,12 @@ type Access struct {
 	// GrantID and UserUID are empty where no user takes part; UserUID also where the client knows users by pairwise subjects, which
 	// it would make worthless: there it is in the grant alone.
 	GrantID, ClientUID, UserUID string
-	// Via are the tokens through which this one was got by exchange (RFC 8693), the first one first: that of the client that the
-	// grant was made to, or in whose own right it was. It is empty for a token that was not got by exchange. The token lives by
-	// the clients of all of them.
+	// WorkloadUID is the UID of the ServiceAccount for whose own token this one was got by exchange, or one that this one was got for, and
+	// WorkloadCalled the API that it called; empty for every other token. Subject is its name, and there is neither user nor grant.
+	WorkloadUID, WorkloadCalled string
+	// Via are the tokens of the issuer's own through which this one was got by exchange (RFC 8693), the first one first: that of the
+	// client that the grant was made to, in whose own right it was, or that got it for a workload. It is empty for a token that was not
+	// got for one of these. The token lives by the clients of all of them.
 	Via                 []Shown
 	IssuedAt, ExpiresAt time.Time
 	// AuthTime is when the user signed in; zero where no user takes part.
@@ -70,7 +73,7 @@ type Actor struct {
 }
 
 // Origin is the client that the grant was made to, or in whose own right the token is where no user takes part: the token's own
-// client unless the token was got by exchange.
+// client unless the token was got by exchange. For a workload, it is the first that acts.
 func (a *Access) Origin() Party {
 	if len(a.Via) > 0 {
 		return a.Via[0].Party
@@ -81,11 +84,15 @@ func (a *Access) Origin() Party {
 // Actors are the client_ids of those who act on behalf of the subject, the present one first. There are none unless the token was got
 // by exchange.
 func (a *Access) Actors() []string {
-	if len(a.Via) == 0 {
-		return nil
+	before := a.Via
+	if a.WorkloadUID == "" { // the first client does not act on behalf of somebody: it is who the others act for, or for whose user
+		if len(a.Via) == 0 {
+			return nil
+		}
+		before = a.Via[1:]
 	}
 	actors := []string{a.ClientID}
-	for _, p := range slices.Backward(a.Via[1:]) {
+	for _, p := range slices.Backward(before) {
 		actors = append(actors, p.ID)
 	}
 	return actors
@@ -116,11 +123,17 @@ type latchkeyClaim struct {
 	Client string  `json:"client"`
 	User   string  `json:"user,omitempty"`
 	Via    []Shown `json:"via,omitempty"`
+
+	ServiceAccount *accountClaim `json:"serviceAccount,omitempty"`
 }
 
 // Sign mints the token with the issuer's key of the algorithm that is in use at the time now. keys.ErrNoSigner when there
 // is none.
 func (a *Access) Sign(set *keys.Set, alg keys.Algorithm, now time.Time) (string, error) {
+	var account *accountClaim
+	if a.WorkloadUID != "" {
+		account = &accountClaim{UID: a.WorkloadUID, Called: a.WorkloadCalled}
+	}
 	return sign(set, alg, now, oauth.TypAccessToken, &accessClaims{
 		RegisteredClaims: jwt.RegisteredClaims{
 			Issuer:    a.Issuer,
@@ -134,13 +147,13 @@ func (a *Access) Sign(set *keys.Set, alg keys.Algorithm, now time.Time) (string,
 		Scope:    oauth.JoinScope(a.Scopes),
 		AuthTime: numericDate(a.AuthTime),
 		Actor:    a.Actor(),
-		Latchkey: latchkeyClaim{Grant: a.GrantID, Client: a.ClientUID, User: a.UserUID, Via: a.Via},
+		Latchkey: latchkeyClaim{Grant: a.GrantID, Client: a.ClientUID, User: a.UserUID, Via: a.Via, ServiceAccount: account},
 	})
 }
 
 // access is the inverse of what Sign does to the claims.
 func (c *accessClaims) access() Access {
-	return Access{
+	a := Access{
 		Issuer:    c.Issuer,
 		Subject:   c.Subject,
 		ClientID:  c.ClientID,
@@ -155,4 +168,8 @@ func (c *accessClaims) access() Access {
 		ExpiresAt: timeOf(c.ExpiresAt),
 		AuthTime:  timeOf(c.AuthTime),
 	}
+	if account := c.Latchkey.ServiceAccount; account != nil {
+		a.WorkloadUID, a.WorkloadCalled = account.UID, account.Called
+	}
+	return a
 }

@@ -56,9 +56,13 @@ func (a *Active) permits(s *registry.Scope) bool {
 	return s.PermittedTo(a.User)
 }
 
-// accessTo is what the client may ask for now in tokens with the audience.
+// accessTo is what the client may ask for now in tokens with the audience. Nothing at kube-apiserver for a workload, which has a token
+// of its own there.
 func (a *Active) accessTo(iss *registry.Issuer, audience string) (*registry.Access, bool) {
 	kubernetes := slices.Contains(iss.KubernetesAudiences, audience)
+	if kubernetes && a.Workload != nil {
+		return nil, false
+	}
 	i := slices.IndexFunc(a.Client.Access, func(access registry.Access) bool {
 		if kubernetes {
 			return access.Resource.Kubernetes

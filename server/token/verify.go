@@ -36,6 +36,8 @@ type Active struct {
 	Client *registry.Client
 	// OriginClient is the client of Access.Origin: Client, unless the token was got by exchange.
 	OriginClient *registry.Client
+	// Workload is the ServiceAccount on whose behalf the token is; nil for every other token.
+	Workload *Workload
 	// User and Grant are nil for a token in which no user takes part.
 	User  *registry.User
 	Grant *store.Grant
@@ -65,7 +67,13 @@ func (v *Verifier) Active(ctx context.Context, iss *registry.Issuer, raw string,
 			a.OriginClient = client
 		}
 	}
-	// 3. A token without a user lives by its clients alone.
+	// 3. A token without a user lives by its clients alone; that of a workload has one that says so, and nobody else's.
+	if a.WorkloadUID != "" {
+		if err := a.setWorkload(iss, now); err != nil {
+			return nil, err
+		}
+		return a, nil
+	}
 	if a.GrantID == "" {
 		if a.UserUID != "" || a.Subject != a.OriginClient.ID {
 			return nil, inactive("a user's token without a grant")
@@ -89,6 +97,22 @@ func (v *Verifier) Active(ctx context.Context, iss *registry.Issuer, raw string,
 		return nil, inactive("its grant was made before a cut-off")
 	}
 	return a, nil
+}
+
+// setWorkload finds out on behalf of which ServiceAccount the token is. It is nobody else's as well, and from where the issuer takes
+// workloads.
+func (a *Active) setWorkload(iss *registry.Issuer, now time.Time) error {
+	w, ok := ParseWorkload(a.Subject, a.WorkloadUID, a.WorkloadCalled)
+	switch {
+	case !ok || a.GrantID != "" || a.UserUID != "":
+		return inactive("a workload's token with another's subject, or a user")
+	case iss.Accepts(w.Namespace):
+		a.Workload = w
+		return nil
+	case now.Sub(a.IssuedAt) > maxLag:
+		return inactive("the issuer does not accept its namespace any more")
+	}
+	return errors.New("token: its namespace is not known here to be accepted yet, or any more")
 }
 
 // declared finds a client that is the object it was.

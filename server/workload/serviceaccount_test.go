@@ -103,3 +103,30 @@ func TestTokensDieWithTheirPodAndServiceAccount(t *testing.T) {
 		}
 	}
 }
+
+// Security: a workload is a ServiceAccount, for one of the audiences, with its UID; kube-apiserver says so and not the token.
+func TestWhichWorkloadItIs(t *testing.T) {
+	const orders = "https://orders.shop.svc"
+	c, _ := cluster.Callers(t, time.Now, issuer)
+	account := cluster.Account(t)
+	raw := cluster.Token(t, account, orders)
+	w, err := c.Workload(t.Context(), orders, raw)
+	if err != nil || w == nil || w.Namespace != workloadtest.Namespace || w.Name != account || w.UID == "" || w.Called != orders || w.Subject() != "system:serviceaccount:demo:"+account {
+		t.Fatalf("%+v, %v", w, err)
+	}
+	renamed := cluster.Resign(t, raw, func(c map[string]any) { c["sub"] = "system:serviceaccount:demo:other" })
+	if again, err := c.Workload(t.Context(), orders, renamed); err != nil || again == nil || *again != *w {
+		t.Errorf("by the sub of the token: %+v, %v", again, err)
+	}
+	for name, test := range map[string]struct {
+		raw, audience string
+	}{
+		"at another API":          {raw, photos().Identifier},
+		"with a broken signature": {raw[:len(raw)-4] + "AAAA", orders},
+		"of an issuer of ours":    {cluster.Resign(t, raw, func(c map[string]any) { c["iss"] = issuer }), orders},
+	} {
+		if w, err := c.Workload(t.Context(), test.audience, test.raw); w != nil || err != nil {
+			t.Errorf("%s: %+v, %v", name, w, err)
+		}
+	}
+}

@@ -1,5 +1,5 @@
-// Package workload proves which ServiceAccount is calling, which may be what a client is known by, and finds out for which
-// ResourceServers it may have tokens reviewed or introspected, by asking kube-apiserver: a TokenReview and a SubjectAccessReview.
+// Package workload proves which ServiceAccount is calling, which may be what a client is known by, or has called a client, and finds out
+// for which ResourceServers it may have tokens reviewed or introspected, by asking kube-apiserver: a TokenReview and a SubjectAccessReview.
 // Answers are kept for seconds.
 package workload
 
@@ -97,8 +97,8 @@ type identity struct {
 	audiences []string
 }
 
-// Authenticate proves a ServiceAccount by a token of its own whose audience is one of audiences, which are issuers of ours: a token
-// that a pod has for kube-apiserver, or for another service, is not to be sent here. ErrUnproven is a definite no; any other
+// Authenticate proves a ServiceAccount by a token of its own whose audience is one of audiences: a token that a pod has for
+// kube-apiserver, or for another service, is not to be sent here. ErrUnproven is a definite no; any other
 // error means that the answer is not known.
 func (c *Callers) Authenticate(ctx context.Context, audiences []string, raw string) (*Caller, error) {
 	if len(audiences) == 0 { // kube-apiserver would take none for its own
@@ -135,6 +135,20 @@ func (c *Callers) ServiceAccount(ctx context.Context, audience, raw string) (nam
 	}
 	namespace, name, _ = strings.Cut(strings.TrimPrefix(caller.Username(), serviceAccountPrefix), ":")
 	return namespace, name, nil
+}
+
+// Workload says whose a token is if it is a ServiceAccount's for the audience, which is the identifier of a ResourceServer. Nil is a
+// definite no; an error means that the answer is not known.
+func (c *Callers) Workload(ctx context.Context, audience, raw string) (*token.Workload, error) {
+	caller, err := c.Authenticate(ctx, []string{audience}, raw)
+	switch {
+	case errors.Is(err, ErrUnproven):
+		return nil, nil
+	case err != nil:
+		return nil, err
+	}
+	w, _ := token.ParseWorkload(caller.Username(), caller.user.UID, audience)
+	return w, nil
 }
 
 // digestOf writes each string with its length before it, so that no two lists give the same bytes.

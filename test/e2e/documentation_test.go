@@ -109,6 +109,16 @@ func TestAccessPage(t *testing.T) {
 	kubectl(t, "", "patch", "resourceserver", "orders", "-n", "shop", "--type=merge", "--dry-run=server", "--patch", "spec:\n  "+strings.ReplaceAll(rules[1], "\n", "\n  "))
 }
 
+func TestExchangePage(t *testing.T) {
+	for _, namespace := range []string{"web", "shop", "stock"} {
+		existing(t, namespace)
+	}
+	p := openPage(t, "exchange.md")
+	for _, section := range []string{"What each team declares", "The exchange", "What is refused", "Names that do not exist"} {
+		p.follow(section)
+	}
+}
+
 func TestGitOpsPage(t *testing.T) {
 	web := existing(t, "web")
 	p := openPage(t, "gitops.md")
