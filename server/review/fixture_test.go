@@ -21,6 +21,7 @@ import (
 	"github.com/latchkey-io/latchkey/server/registry"
 	"github.com/latchkey-io/latchkey/server/registry/registrytest"
 	"github.com/latchkey-io/latchkey/server/review"
+	"github.com/latchkey-io/latchkey/server/storage"
 	"github.com/latchkey-io/latchkey/server/store"
 	"github.com/latchkey-io/latchkey/server/store/memory"
 	"github.com/latchkey-io/latchkey/server/token"
@@ -57,10 +58,14 @@ func newFixture(t testing.TB) *fixture {
 		t.Fatal(err)
 	}
 	f.handler = &review.Handler{
-		Holder:   &registry.Holder{},
-		Verifier: &token.Verifier{Grants: f.grants, Now: f.clock},
-		Logger:   slog.New(slog.NewTextHandler(f.log, &slog.HandlerOptions{Level: slog.LevelDebug})),
+		Holder: &registry.Holder{},
+		Logger: slog.New(slog.NewTextHandler(f.log, &slog.HandlerOptions{Level: slog.LevelDebug})),
 	}
+	places, err := storage.New(storage.Config{Grants: f.grants, Devices: memory.NewDevices(f.clock), Holder: f.handler.Holder, Logger: f.handler.Logger})
+	if err != nil {
+		t.Fatal(err)
+	}
+	f.handler.Verifier = &token.Verifier{Grants: places.Grants(), Now: f.clock}
 	f.publish(f.iss)
 	return f
 }

@@ -19,6 +19,7 @@ import (
 	"github.com/latchkey-io/latchkey/server"
 	"github.com/latchkey-io/latchkey/server/registry"
 	"github.com/latchkey-io/latchkey/server/registry/registrytest"
+	"github.com/latchkey-io/latchkey/server/storage"
 	"github.com/latchkey-io/latchkey/server/store"
 	"github.com/latchkey-io/latchkey/server/store/memory"
 )
@@ -74,9 +75,15 @@ func (s *Server) Replica() *httptest.Server {
 	if err != nil {
 		s.tb.Fatal(err)
 	}
+	logger := slog.New(slog.NewJSONHandler(s.Log, nil))
+	places, err := storage.New(storage.Config{ // as a server has them: what is done for no issuer fails
+		Grants: counting{s.Grants, &s.Writes, &s.Outage}, Devices: countingDevices{s.Devices, &s.Writes}, Holder: s.Holder, Logger: logger,
+	})
+	if err != nil {
+		s.tb.Fatal(err)
+	}
 	config := server.Config{
-		Holder: s.Holder, Grants: counting{s.Grants, &s.Writes, &s.Outage}, Devices: countingDevices{s.Devices, &s.Writes}, Now: s.Clock.Now, Metrics: metrics,
-		Logger: slog.New(slog.NewJSONHandler(s.Log, nil)),
+		Holder: s.Holder, Grants: places.Grants(), Devices: places.Devices(), Now: s.Clock.Now, Metrics: metrics, Logger: logger,
 	}
 	s.change(&config)
 	handler, err := server.New(config)
