@@ -64,7 +64,7 @@ func TestAnIssuerThatKeepsItsGrantsInValkey(t *testing.T) {
 	n := newTenant(t)
 	service := n.api("")
 	elsewhere := n.publicApp("elsewhere")
-	servers := fmt.Sprintf(`{"spec":{"authorizationServerNames":["default","local","%s"]}}`, name)
+	servers := fmt.Sprintf(`{"spec":{"authorizationServerNames":["default","local",%q]}}`, name)
 	kubectl(t, "", "patch", "resourceserver", "orders", "-n", n.namespace, "--type=merge", "--patch", servers)
 	user := newUser(t)
 	kubectl(t, "", "patch", "localuser", user.name, "--type=merge", "--patch", servers)

@@ -36,8 +36,8 @@ const (
 	afterlife = time.Minute
 	// callTimeout bounds one request to Valkey, so that one that hangs leaves time to find out what came of it.
 	callTimeout = 2 * time.Second
-	// replicaTimeout is how long a write waits for a replica.
-	replicaTimeout = time.Second
+	// replicaTimeout is how long a write waits for a replica. One that has just come confirms every second only, at first.
+	replicaTimeout = 1500 * time.Millisecond
 	// firstPatience is how long a request waits for the first connections.
 	firstPatience = 500 * time.Millisecond
 	// maxCached bounds the memory for grants that were read, to about 100 MB.
