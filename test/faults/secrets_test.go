@@ -174,3 +174,17 @@ func TestAPIServerRestartsInMidReconcile(t *testing.T) {
 	ready(t, old.client())
 	old.honoured()
 }
+
+// A call that the API server never answers keeps a worker for a bounded time, and then the work is done.
+func TestCallThatIsNeverAnswered(t *testing.T) {
+	t.Parallel()
+	c := shared(t)
+	n := newTeam(t)
+	fault := c.Inject(apiproxy.To("get", "secrets").In(n.namespace), 1, apiproxy.Hold(nil))
+	app := n.declare()
+	ready(t, app)
+	n.honoured()
+	if fault.Met() == 0 {
+		t.Error("every call was answered")
+	}
+}
