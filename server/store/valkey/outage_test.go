@@ -198,6 +198,37 @@ func TestAServerThatComesLateIsConnectedTo(t *testing.T) {
 	create(t, s)
 }
 
+// A server that writes down what it does has it all when it was killed and is back.
+func TestARestartOfAServerThatPersistsLosesNothing(t *testing.T) {
+	server := valkeyserver.Start(t, valkeyserver.Options{Args: []string{"--appendonly", "yes", "--appendfsync", "always"}})
+	s := open(t, valkey.Config{Addresses: []string{server.Address}})
+	grants := make([]*store.Grant, 200)
+	for i := range grants {
+		grants[i] = create(t, s)
+	}
+	if err := s.Revoke(t.Context(), grants[0].ID, store.ReasonSignedOut, time.Now()); err != nil {
+		t.Fatal(err)
+	}
+	server.Kill(t)
+	server.Restart(t)
+	eventually(t, "it is believed again", s.Connected)
+	for i, g := range grants {
+		if got, err := s.Get(t.Context(), g.ID); err != nil || got.Alive(time.Now()) != (i > 0) {
+			t.Errorf("after the restart: %+v, %v", got, err)
+		}
+		if err := s.Create(t.Context(), again(g)); !errors.Is(err, store.ErrExists) {
+			t.Errorf("a code that was redeemed before the restart: %v", err)
+		}
+	}
+}
+
+// again is another attempt to redeem the code of a grant.
+func again(g *store.Grant) *store.Grant {
+	other := *g
+	other.Attempt = "another"
+	return &other
+}
+
 // Nothing has to be swept: every key that is ever written forgets itself.
 func TestEveryKeyExpires(t *testing.T) {
 	server, config := alone(t)
