@@ -65,11 +65,11 @@ func runServer(ctx context.Context, o *options, logger *slog.Logger) error {
 	if err := p.recordUsage(); err != nil {
 		return err
 	}
-	places, err := p.places()
+	stores, err := p.places()
 	if err != nil {
 		return err
 	}
-	listeners, err := p.listeners(ctx, places.Grants(), places.Devices())
+	listeners, err := p.listeners(ctx, stores)
 	if err != nil {
 		return err
 	}
@@ -126,18 +126,25 @@ func (p *process) publish(ctx context.Context) error {
 	return nil
 }
 
-// places are all places where grants are kept: that of this process, and those that issuers name.
-func (p *process) places() (*storage.Places, error) {
-	grants, devices, err := p.stores()
+// stores are what is kept of users' approvals, of the requests of devices, and of sign-outs.
+type stores struct {
+	grants   store.Grants
+	devices  store.Devices
+	signOuts store.SignOuts
+}
+
+// places opens the stores, with those that issuers name beside that of this process.
+func (p *process) places() (*stores, error) {
+	s, err := p.stores()
 	if err != nil {
 		return nil, err
 	}
-	places, err := storage.New(storage.Config{Grants: grants, Devices: devices, Holder: p.holder, Logger: p.logger, OnWrite: p.metrics.StoreWrite})
+	places, err := storage.New(storage.Config{Grants: s.grants, Devices: s.devices, Holder: p.holder, Logger: p.logger, OnWrite: p.metrics.StoreWrite})
 	if err != nil {
 		return nil, err
 	}
 	p.run = append(p.run, places.Start)
-	return places, nil
+	return &stores{places.Grants(), places.Devices(), s.signOuts}, nil
 }
 
 // recordUsage has it told in status when clients' secrets are used.
@@ -151,33 +158,37 @@ func (p *process) recordUsage() (err error) {
 	return err
 }
 
-// stores opens the stores of grants and of the requests of devices.
-func (p *process) stores() (store.Grants, store.Devices, error) {
+// stores opens the stores of this process.
+func (p *process) stores() (*stores, error) {
 	if p.options.store == "memory" {
 		p.logger.Warn("grants are kept in memory: they are lost on restart, and only one replica may run")
-		return memory.New(time.Now), memory.NewDevices(time.Now), nil
+		return &stores{memory.New(time.Now), memory.NewDevices(time.Now), memory.NewSignOuts(time.Now)}, nil
 	}
 	config := kubernetes.Config{Client: p.client, Namespace: p.options.namespace, Logger: p.logger, OnWrite: p.metrics.StoreWrite}
 	grants, err := kubernetes.New(config)
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
 	devices, err := kubernetes.NewDevices(config)
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
-	p.run = append(p.run, grants.Start, devices.Start)
+	signOuts, err := kubernetes.NewSignOuts(config)
+	if err != nil {
+		return nil, err
+	}
+	p.run = append(p.run, grants.Start, devices.Start, signOuts.Start)
 	p.checks["grants"] = func() error {
-		if !grants.Synced() || !devices.Synced() {
+		if !grants.Synced() || !devices.Synced() || !signOuts.Synced() {
 			return errors.New("the grants have not been read yet")
 		}
 		return nil
 	}
-	return grants, devices, nil
+	return &stores{grants, devices, signOuts}, nil
 }
 
 // listeners are the public one or two, that for TokenReviews, and that for probes and metrics.
-func (p *process) listeners(ctx context.Context, grants store.Grants, devices store.Devices) ([]server.Listener, error) {
+func (p *process) listeners(ctx context.Context, s *stores) ([]server.Listener, error) {
 	o := p.options
 	proxies, err := o.proxies()
 	if err != nil {
@@ -194,7 +205,7 @@ func (p *process) listeners(ctx context.Context, grants store.Grants, devices st
 	caller := outbound.New(calls)
 	p.logouts = logout.NewNotifier(logout.NotifierConfig{Outbound: caller, Now: time.Now, Logger: p.logger})
 	public, err := server.New(server.Config{
-		Holder: p.holder, Grants: grants, Devices: devices, Callers: callers, TrustedProxies: proxies, Outbound: caller, Logouts: p.logouts,
+		Holder: p.holder, Grants: s.grants, Devices: s.devices, SignOuts: s.signOuts, Callers: callers, TrustedProxies: proxies, Outbound: caller, Logouts: p.logouts,
 		SecretUses: p.usage, Logger: p.logger, Metrics: p.metrics,
 	})
 	if err != nil {
@@ -208,7 +219,7 @@ func (p *process) listeners(ctx context.Context, grants store.Grants, devices st
 	if err != nil {
 		return nil, err
 	}
-	reviews := &review.Handler{Holder: p.holder, Verifier: &token.Verifier{Grants: grants, Now: time.Now}, Callers: callers, Logger: p.logger}
+	reviews := &review.Handler{Holder: p.holder, Verifier: &token.Verifier{Grants: s.grants, SignOuts: s.signOuts, Now: time.Now}, Callers: callers, Logger: p.logger}
 	all := []server.Listener{
 		{Name: "https", Address: o.address, TLS: server.TLSConfig(serving), Handler: public},
 		{Name: "review", Address: o.reviewAddress, TLS: reviewTLS, Handler: reviews},

@@ -16,7 +16,7 @@ import (
 func grant(namespace, name string, expires time.Time) *v1alpha1.OAuthGrant {
 	return &v1alpha1.OAuthGrant{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: name}, Spec: v1alpha1.OAuthGrantSpec{
 		AuthorizationServerName: "default", ClientID: "shop.storefront", ClientUID: "1", User: v1alpha1.GrantUser{Name: "alice", UID: "2"},
-		AuthTime: metav1.NewTime(expires.Add(-time.Hour)), IssuedAt: metav1.NewTime(expires.Add(-time.Hour)), ExpiresAt: metav1.NewTime(expires), Attempt: "a",
+		AuthTime: metav1.NewTime(expires.Add(-time.Hour)), IssuedAt: metav1.NewMicroTime(expires.Add(-time.Hour)), ExpiresAt: metav1.NewTime(expires), Attempt: "a",
 	}}
 }
 

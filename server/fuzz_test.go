@@ -30,7 +30,7 @@ func fuzzHandler(f *testing.F) (http.Handler, *registry.Holder, *servertest.Log)
 		registrytest.Issuer(f, "https://login.example", time.Now()), registrytest.Issuer(f, "https://login.example/team", time.Now()),
 	}))
 	handler, err := server.New(server.Config{
-		Holder: holder, Grants: memory.New(time.Now), Devices: memory.NewDevices(time.Now), Metrics: metrics,
+		Holder: holder, Grants: memory.New(time.Now), Devices: memory.NewDevices(time.Now), SignOuts: memory.NewSignOuts(time.Now), Metrics: metrics,
 		Logger: slog.New(slog.NewJSONHandler(log, &slog.HandlerOptions{Level: slog.LevelError})),
 	})
 	if err != nil {

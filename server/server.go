@@ -22,6 +22,7 @@ import (
 	"github.com/latchkey-io/latchkey/server/outbound"
 	"github.com/latchkey-io/latchkey/server/registry"
 	"github.com/latchkey-io/latchkey/server/revoke"
+	"github.com/latchkey-io/latchkey/server/session"
 	"github.com/latchkey-io/latchkey/server/store"
 	"github.com/latchkey-io/latchkey/server/token"
 	"github.com/latchkey-io/latchkey/server/ui"
@@ -37,6 +38,8 @@ type Config struct {
 	Grants store.Grants
 	// Devices is where the requests of devices are kept.
 	Devices store.Devices
+	// SignOuts is where sign-outs are kept.
+	SignOuts store.SignOuts
 	// Callers proves the ServiceAccounts that introspect tokens, are clients, or have called one. When nil, none does, is or has.
 	Callers *workload.Callers
 	// SecretUses is told of client secrets that are used; nobody is when nil.
@@ -64,6 +67,8 @@ func (c *Config) Validate() error {
 		return errors.New("server: Config.Grants is missing")
 	case c.Devices == nil:
 		return errors.New("server: Config.Devices is missing")
+	case c.SignOuts == nil:
+		return errors.New("server: Config.SignOuts is missing")
 	case c.Logger == nil:
 		return errors.New("server: Config.Logger is missing")
 	case c.Metrics == nil:
@@ -132,18 +137,19 @@ func routes(c Config, pages *ui.Pages) map[string]route {
 		get      = []string{http.MethodGet}
 		post     = []string{http.MethodPost}
 		getPost  = []string{http.MethodGet, http.MethodPost}
-		verifier = &token.Verifier{Grants: c.Grants, Now: c.Now}
+		verifier = &token.Verifier{Grants: c.Grants, SignOuts: c.SignOuts, Now: c.Now}
+		sessions = session.Loader{SignOuts: c.SignOuts}
 		source   = sourceOf(c.TrustedProxies)
 		clients  = clientauth.New(clientsConfig(c))
 
-		authorization = authorize.New(authorize.Config{Pages: pages, Grants: c.Grants, Now: c.Now, Logger: c.Logger})
-		signIn        = login.New(login.Config{Pages: pages, Now: c.Now, Logger: c.Logger, Source: source})
-		approval      = consent.New(consent.Config{Pages: pages, Grants: c.Grants, Now: c.Now, Logger: c.Logger})
+		authorization = authorize.New(authorize.Config{Pages: pages, Sessions: sessions, Grants: c.Grants, Now: c.Now, Logger: c.Logger})
+		signIn        = login.New(login.Config{Pages: pages, Sessions: sessions, Now: c.Now, Logger: c.Logger, Source: source})
+		approval      = consent.New(consent.Config{Pages: pages, Sessions: sessions, Grants: c.Grants, Now: c.Now, Logger: c.Logger})
 		tokens        = grant.New(grantConfig(c, clients, source))
-		deviceCodes   = device.New(device.Config{Pages: pages, Devices: c.Devices, Now: c.Now, Logger: c.Logger, Source: source})
+		deviceCodes   = device.New(device.Config{Pages: pages, Sessions: sessions, Devices: c.Devices, Now: c.Now, Logger: c.Logger, Source: source})
 		deviceAsks    = device.NewRequestHandler(device.RequestConfig{Devices: c.Devices, Clients: clients, Now: c.Now, Logger: c.Logger, Source: source})
 		claims        = userinfo.New(userinfo.Config{Verifier: verifier})
-		signOut       = logout.New(logout.Config{Pages: pages, Grants: c.Grants, Notifier: c.Logouts, Now: c.Now, Logger: c.Logger, Source: source})
+		signOut       = logout.New(logout.Config{Pages: pages, Grants: c.Grants, SignOuts: c.SignOuts, Sessions: sessions, Notifier: c.Logouts, Now: c.Now, Logger: c.Logger, Source: source})
 		introspection = introspect.New(introspect.Config{Verifier: verifier, Clients: clients, Callers: c.Callers, Now: c.Now, Logger: c.Logger, Source: source})
 		revocation    = revoke.New(revoke.Config{Grants: c.Grants, Clients: clients, Now: c.Now, Logger: c.Logger, Source: source})
 		documents     = discovery.New(func(path string) bool { return table[path].serve != nil })
@@ -176,7 +182,7 @@ func clientsConfig(c Config) clientauth.Config {
 }
 
 func grantConfig(c Config, clients *clientauth.Authenticator, source func(*http.Request) netip.Addr) grant.Config {
-	config := grant.Config{Grants: c.Grants, Devices: c.Devices, Clients: clients, Now: c.Now, Logger: c.Logger, Source: source}
+	config := grant.Config{Grants: c.Grants, Devices: c.Devices, SignOuts: c.SignOuts, Clients: clients, Now: c.Now, Logger: c.Logger, Source: source}
 	if c.Callers != nil {
 		config.Workloads = c.Callers
 	}

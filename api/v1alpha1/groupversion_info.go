@@ -24,6 +24,7 @@ func AddToScheme(s *runtime.Scheme) error {
 		&LocalUser{}, &LocalUserList{},
 		&OAuthGrant{}, &OAuthGrantList{},
 		&OAuthDeviceAuthorization{}, &OAuthDeviceAuthorizationList{},
+		&OAuthSignOut{}, &OAuthSignOutList{},
 	)
 	metav1.AddToGroupVersion(s, GroupVersion)
 	return nil

@@ -58,7 +58,7 @@ type OAuthGrantSpec struct {
 	AuthTime metav1.Time `json:"authTime"`
 	// issuedAt is when the grant was made, by the server's clock.
 	// +required
-	IssuedAt metav1.Time `json:"issuedAt"`
+	IssuedAt metav1.MicroTime `json:"issuedAt"`
 	// scopes are the identity scopes that were granted, such as openid and offline_access.
 	// +optional
 	// +listType=set

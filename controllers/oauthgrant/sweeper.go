@@ -1,4 +1,4 @@
-// Package oauthgrant sweeps OAuthGrants that have expired, and the OAuthDeviceAuthorizations that may have led to some.
+// Package oauthgrant sweeps OAuthGrants that have expired, the OAuthDeviceAuthorizations that may have led to some, and OAuthSignOuts.
 package oauthgrant
 
 import (
@@ -30,7 +30,7 @@ const (
 	deletesPerSecond = 50
 )
 
-// Sweeper deletes grants and device authorizations that expired more than a minute ago. It runs on the leader only.
+// Sweeper deletes grants, device authorizations and sign-outs that expired more than a minute ago. It runs on the leader only.
 type Sweeper struct {
 	// Client deletes; Live reads without a cache: nobody else in the controller needs these objects in memory.
 	Client client.Client
@@ -66,7 +66,7 @@ func (s *Sweeper) Start(ctx context.Context) error {
 	}
 }
 
-// Sweep looks at all grants and device authorizations once and deletes those that have expired. It returns how many it
+// Sweep looks at all of them once and deletes those that have expired. It returns how many it
 // deleted.
 func (s *Sweeper) Sweep(ctx context.Context) (deleted int, err error) {
 	limiter := rate.NewLimiter(deletesPerSecond, deletesPerSecond)
@@ -92,6 +92,8 @@ func kinds() []kind {
 			func(o client.Object) metav1.Time { return o.(*v1alpha1.OAuthGrant).Expiry() }},
 		{"OAuthDeviceAuthorization", func() client.ObjectList { return &v1alpha1.OAuthDeviceAuthorizationList{} },
 			func(o client.Object) metav1.Time { return o.(*v1alpha1.OAuthDeviceAuthorization).Spec.ExpiresAt }},
+		{"OAuthSignOut", func() client.ObjectList { return &v1alpha1.OAuthSignOutList{} },
+			func(o client.Object) metav1.Time { return o.(*v1alpha1.OAuthSignOut).Expiry() }},
 	}
 }
 

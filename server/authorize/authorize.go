@@ -24,8 +24,9 @@ type Config struct {
 	// Pages are for what must not be redirected.
 	Pages *ui.Pages
 	// Grants remember what users approved.
-	Grants store.Grants
-	Now    func() time.Time
+	Grants   store.Grants
+	Sessions session.Loader
+	Now      func() time.Time
 	// Logger takes the audit events code_issued and code_refused.
 	Logger *slog.Logger
 }
@@ -42,8 +43,11 @@ func (h *Handler) Serve(w http.ResponseWriter, r *http.Request, iss *registry.Is
 	if r.Method == http.MethodPost {
 		return turnToGet(w, r, iss)
 	}
-	v := &interaction.Visit{Visitor: interaction.NewVisitor(r, iss, h.Now())}
-	var err error
+	visitor, err := interaction.NewVisitor(h.Sessions, r, iss, h.Now())
+	if err != nil {
+		return err
+	}
+	v := &interaction.Visit{Visitor: visitor}
 	if v.Request, err = request(r, v.Visitor); err != nil {
 		return interaction.ShowStale(w, h.Pages, iss, err)
 	}
@@ -66,7 +70,7 @@ func (h *Handler) Serve(w http.ResponseWriter, r *http.Request, iss *registry.Is
 
 // recall looks up what the user approved before. Where that can't be read, nothing is remembered, and it is known why.
 func (h *Handler) recall(ctx context.Context, v *interaction.Visit) memory {
-	m, err := interaction.Remember(ctx, h.Grants, v)
+	m, err := interaction.Remember(ctx, h.Grants, h.Sessions.SignOuts, v)
 	if err != nil {
 		h.Logger.ErrorContext(ctx, "what a user approved before could not be read", "issuer", v.Issuer.URL, "client_id", v.Client.ID, "error", err)
 	}

@@ -9,6 +9,7 @@ import (
 	"github.com/latchkey-io/latchkey/server/interaction"
 	"github.com/latchkey-io/latchkey/server/oauth"
 	"github.com/latchkey-io/latchkey/server/registry"
+	"github.com/latchkey-io/latchkey/server/session"
 	"github.com/latchkey-io/latchkey/server/store"
 	"github.com/latchkey-io/latchkey/server/ui"
 )
@@ -17,8 +18,9 @@ import (
 type Config struct {
 	Pages *ui.Pages
 	// Grants remember what users approved.
-	Grants store.Grants
-	Now    func() time.Time
+	Grants   store.Grants
+	Sessions session.Loader
+	Now      func() time.Time
 	// Logger takes the audit event consent.
 	Logger *slog.Logger
 }
@@ -32,12 +34,15 @@ func New(c Config) *Handler { return &Handler{c} }
 // Serve shows what the client asks for, or takes the user's decision. It only ever leads back to /authorize. An error it
 // returns belongs on a page.
 func (h *Handler) Serve(w http.ResponseWriter, r *http.Request, iss *registry.Issuer) error {
-	v := &interaction.Visit{Visitor: interaction.NewVisitor(r, iss, h.Now())}
+	visitor, err := interaction.NewVisitor(h.Sessions, r, iss, h.Now())
+	if err != nil {
+		return err
+	}
+	v := &interaction.Visit{Visitor: visitor}
 	step := interaction.Consent
 	if r.Method == http.MethodPost {
 		step = interaction.Approval
 	}
-	var err error
 	if v.Request, err = interaction.Open(r, step, v.Visitor); err != nil {
 		return interaction.ShowStale(w, h.Pages, iss, err)
 	}
@@ -58,7 +63,7 @@ func (h *Handler) show(w http.ResponseWriter, r *http.Request, v *interaction.Vi
 		interaction.Redirect(w, v.RestartURL(v.Issuer))
 		return nil
 	}
-	memory, err := interaction.Remember(r.Context(), h.Grants, v)
+	memory, err := interaction.Remember(r.Context(), h.Grants, h.Sessions.SignOuts, v)
 	if err != nil { // nothing is known then, and all of it is asked for
 		h.Logger.ErrorContext(r.Context(), "what a user approved before could not be read", "issuer", v.Issuer.URL, "client_id", v.Client.ID, "error", err)
 	}

@@ -63,7 +63,7 @@ func TestAllow(t *testing.T) {
 	want := token.Code{
 		ID: code.ID, ClientID: registrytest.PrintShop, ClientUID: registrytest.PrintShopUID, RedirectURI: registrytest.PrintShopRedirect,
 		Challenge: servertest.Params().Get("code_challenge"), User: registrytest.Alice, UserUID: registrytest.AliceUID,
-		SessionID: code.SessionID, CredentialVersion: "1", AuthTime: s.Clock.Now().Truncate(time.Second),
+		SessionID: code.SessionID, CredentialVersion: "1", AuthTime: s.Clock.Now(),
 		Nonce: "nonce-1", IssuedAt: s.Clock.Now().Truncate(time.Second), ExpiresAt: s.Clock.Now().Truncate(time.Second).Add(time.Minute),
 	}
 	scopes, targets := code.Scopes, code.Targets

@@ -26,9 +26,10 @@ import (
 
 // Config is what a Handler needs. All of it is required.
 type Config struct {
-	Pages   *ui.Pages
-	Devices store.Devices
-	Now     func() time.Time
+	Pages    *ui.Pages
+	Devices  store.Devices
+	Sessions session.Loader
+	Now      func() time.Time
 	// Logger takes the audit events device_code and device_decision.
 	Logger *slog.Logger
 	// Source says where a request comes from, for the limits on guessing.
@@ -53,12 +54,15 @@ type visit struct {
 // Serve takes one step on the way from a code to a decision: asks for the code, takes it, shows what is asked for, takes the
 // decision, tells of the end. An error it returns belongs on a page.
 func (h *Handler) Serve(w http.ResponseWriter, r *http.Request, iss *registry.Issuer) error {
-	v := &visit{Device: &interaction.Device{}, Visitor: interaction.NewVisitor(r, iss, h.Now())}
+	visitor, err := interaction.NewVisitor(h.Sessions, r, iss, h.Now())
+	if err != nil {
+		return err
+	}
+	v := &visit{Device: &interaction.Device{}, Visitor: visitor}
 	step, serve := h.step(r)
 	if step == "" {
 		return h.begin(w, r, v)
 	}
-	var err error
 	if v.Device, err = interaction.OpenDevice(r, step, v.Visitor); err != nil {
 		return h.refuse(w, r, v, err)
 	}

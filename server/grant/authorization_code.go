@@ -29,9 +29,9 @@ func (h *Handler) authorizationCode(ctx context.Context, req *request) (*respons
 		return nil, err
 	}
 	// 3. The user is the one who signed in.
-	user, ok := req.iss.User(code.User, code.UserUID)
-	if !ok || user.CredentialVersion != code.CredentialVersion || req.cutOff(user, code.AuthTime, code.IssuedAt) {
-		return nil, oauth.Errorf(oauth.InvalidGrant, "the sign-in behind the code does not count any more")
+	user, err := h.signedIn(req, &signIn{code.User, code.UserUID, code.CredentialVersion, code.SessionID, code.AuthTime, code.IssuedAt})
+	if err != nil {
+		return nil, err
 	}
 	// 4. What was granted is still allowed, to this client and this user.
 	approved := &approval{code.Scopes, code.Targets, code.UserinfoClaims, code.IDTokenClaims}

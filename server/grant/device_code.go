@@ -41,9 +41,11 @@ func (h *Handler) deviceCode(ctx context.Context, req *request) (*response, erro
 	}
 	req.audit = append(req.audit, slog.String("user", decision.User))
 	// 3. The user is the one who approved it.
-	user, ok := req.iss.User(decision.User, decision.UserUID)
-	if !ok || user.CredentialVersion != decision.CredentialVersion || req.cutOff(user, decision.AuthTime, decision.At) {
-		return nil, oauth.Errorf(oauth.InvalidGrant, "the sign-in behind the approval does not count any more")
+	user, err := h.signedIn(req, &signIn{
+		decision.User, decision.UserUID, decision.CredentialVersion, decision.SessionID, decision.AuthTime, decision.At,
+	})
+	if err != nil {
+		return nil, err
 	}
 	// 4. What was approved is still allowed, to this client and this user.
 	approved := &approval{scopes: decision.Scopes, targets: decision.Targets}

@@ -47,7 +47,7 @@ func newFixture(t testing.TB) *fixture {
 	f.iss = registrytest.Issuer(t, "https://login.example.com", f.now)
 	f.grants = memory.New(f.clock)
 	f.handler = New(Config{
-		Grants: f.grants, Clients: clientauth.New(clientauth.Config{}), Now: f.clock, Logger: slog.New(slog.NewJSONHandler(f.log, nil)),
+		Grants: f.grants, SignOuts: memory.NewSignOuts(f.clock), Clients: clientauth.New(clientauth.Config{}), Now: f.clock, Logger: slog.New(slog.NewJSONHandler(f.log, nil)),
 		Source: func(*http.Request) netip.Addr { return netip.MustParseAddr("192.0.2.1") },
 	})
 	return f
@@ -146,7 +146,7 @@ func wantRefused(t testing.TB, w *httptest.ResponseRecorder, code oauth.Code) {
 
 // active says whether an access token is good at a resource.
 func (f *fixture) active(raw, audience string) (*token.Active, error) {
-	v := &token.Verifier{Grants: f.grants, Now: f.clock}
+	v := &token.Verifier{Grants: f.grants, SignOuts: memory.NewSignOuts(f.clock), Now: f.clock}
 	return v.Active(context.Background(), f.iss, raw, []string{audience})
 }
 

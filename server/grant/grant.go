@@ -19,9 +19,10 @@ import (
 
 // Config is what a Handler needs. All of it but Workloads is required.
 type Config struct {
-	Grants  store.Grants
-	Devices store.Devices
-	Clients *clientauth.Authenticator
+	Grants   store.Grants
+	Devices  store.Devices
+	SignOuts store.SignOuts
+	Clients  *clientauth.Authenticator
 	// Workloads proves those whose own tokens are exchanged; none are when nil.
 	Workloads Workloads
 	Now       func() time.Time
@@ -48,11 +49,6 @@ type request struct {
 	now    time.Time
 	// audit describes the grant, as far as it is known.
 	audit []slog.Attr
-}
-
-// cutOff says whether a sign-in at authTime, or what came of it at issuedAt, counts no more because of a cut-off.
-func (r *request) cutOff(user *registry.User, authTime, issuedAt time.Time) bool {
-	return r.iss.CutOff(nil, user, authTime, r.now) || r.iss.CutOff(r.client, user, issuedAt, r.now)
 }
 
 // response is RFC 6749 section 5.1, id_token of OpenID Connect Core section 3.1.3.3, and issued_token_type of RFC 8693 section 2.2.1.

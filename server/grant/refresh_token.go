@@ -44,7 +44,7 @@ func (h *Handler) refreshToken(ctx context.Context, req *request) (*response, er
 			return nil, err
 		}
 		// 4. All that redemption checked still holds; what is issued is what was granted, or less.
-		b, err := refreshed(req, g)
+		b, err := h.refreshed(req, g)
 		if err != nil {
 			return nil, err
 		}
@@ -131,13 +131,16 @@ func (h *Handler) reused(ctx context.Context, req *request, g *store.Grant) erro
 }
 
 // refreshed finds what is still granted, and what of it the request asks for.
-func refreshed(req *request, g *store.Grant) (*basis, error) {
+func (h *Handler) refreshed(req *request, g *store.Grant) (*basis, error) {
 	user, ok := req.iss.User(g.User, g.UserUID)
 	if !ok {
 		return nil, errRefreshToken("its user is gone")
 	}
-	if req.iss.CutOff(req.client, user, g.IssuedAt, req.now) {
-		return nil, errRefreshToken("its grant was made before a cut-off")
+	switch over, err := h.over(req, user, "", g.IssuedAt, g.IssuedAt); {
+	case err != nil:
+		return nil, err
+	case over:
+		return nil, errRefreshToken("its user has signed out everywhere, or it was cut off, since its grant was made")
 	}
 	approved := &approval{g.Scopes, g.Targets, g.UserinfoClaims, g.IDTokenClaims}
 	granted, err := approved.stillAllowed(req.client, user)

@@ -91,7 +91,7 @@ func (h *Handler) subjectAccessToken(ctx context.Context, req *request, raw stri
 	if len(audiences) == 0 {
 		return nil, errSubjectToken(errors.New("no audience of it lets the client exchange its tokens"))
 	}
-	v := &token.Verifier{Grants: h.Grants, Now: func() time.Time { return req.now }}
+	v := &token.Verifier{Grants: h.Grants, SignOuts: h.SignOuts, Now: func() time.Time { return req.now }}
 	a, err := v.Active(ctx, req.iss, raw, audiences)
 	switch {
 	case errors.Is(err, token.ErrInactive):

@@ -25,7 +25,7 @@ type Memory struct {
 // Remember looks up what the signed-in user approved before for the client of a valid request. Nothing is remembered of a
 // redirect URI that any program on the user's machine may listen to (RFC 8252 section 8.6), or when the client wants the
 // user to be asked. An error means that it is not known.
-func Remember(ctx context.Context, grants store.Grants, v *Visit) (*Memory, error) {
+func Remember(ctx context.Context, grants store.Grants, signOuts store.SignOuts, v *Visit) (*Memory, error) {
 	s := v.Browser.Session
 	if s == nil || v.Prompts(oauth.PromptConsent) || !exclusive(v.RedirectURI) {
 		return nil, nil
@@ -36,7 +36,11 @@ func Remember(ctx context.Context, grants store.Grants, v *Visit) (*Memory, erro
 	}
 	m := &Memory{}
 	for _, g := range found {
-		if g.Alive(v.Now) && !v.Issuer.CutOff(v.Client, s.User, g.IssuedAt, v.Now) {
+		over, err := store.SignedOut(signOuts, v.Issuer.Name, s.User.UID, "", g.IssuedAt)
+		if err != nil {
+			return nil, err
+		}
+		if g.Alive(v.Now) && !over && !v.Issuer.CutOff(v.Client, s.User, g.IssuedAt, v.Now) {
 			m.grants = append(m.grants, g)
 		}
 	}

@@ -17,9 +17,10 @@ type Visitor struct {
 	Now time.Time
 }
 
-// NewVisitor reads the browser's cookies.
-func NewVisitor(r *http.Request, iss *registry.Issuer, now time.Time) Visitor {
-	return Visitor{Issuer: iss, Browser: session.Load(r, iss, now), Now: now}
+// NewVisitor reads the browser's cookies. The error, which belongs on a page, means that it is not known whether the session is over.
+func NewVisitor(sessions session.Loader, r *http.Request, iss *registry.Issuer, now time.Time) (Visitor, error) {
+	browser, err := sessions.Load(r, iss, now)
+	return Visitor{Issuer: iss, Browser: browser, Now: now}, err
 }
 
 // Visit is a visitor with an authorization request.

@@ -24,8 +24,9 @@ const busyRetry = 2 * time.Second
 
 // Config is what a Handler needs. All of it is required.
 type Config struct {
-	Pages *ui.Pages
-	Now   func() time.Time
+	Pages    *ui.Pages
+	Sessions session.Loader
+	Now      func() time.Time
 	// Logger takes the audit event sign_in, and failures.
 	Logger *slog.Logger
 	// Source says where a request comes from, for the limits on guessing.
@@ -53,8 +54,11 @@ type visit struct {
 // Serve shows the page, or takes what was filled in. It only ever leads back to where the errand comes from. An error it
 // returns belongs on a page.
 func (h *Handler) Serve(w http.ResponseWriter, r *http.Request, iss *registry.Issuer) error {
-	v := &visit{Visitor: interaction.NewVisitor(r, iss, h.Now())}
-	var err error
+	visitor, err := interaction.NewVisitor(h.Sessions, r, iss, h.Now())
+	if err != nil {
+		return err
+	}
+	v := &visit{Visitor: visitor}
 	v.Errand, err = interaction.OpenErrand(r, v.Visitor)
 	var stale *interaction.StaleError
 	switch {

@@ -12,6 +12,7 @@ import (
 	"github.com/latchkey-io/latchkey/server/interaction"
 	"github.com/latchkey-io/latchkey/server/registry/registrytest"
 	"github.com/latchkey-io/latchkey/server/servertest"
+	"github.com/latchkey-io/latchkey/server/session"
 )
 
 func with(change ...string) url.Values {
@@ -316,7 +317,11 @@ func TestDecisionDoesNotSurviveSignIn(t *testing.T) {
 		t.Fatal(refusal)
 	}
 	req.Shown, req.Decision = permitted.Digest(req.Client), interaction.Allow
-	action, err := req.URL(interaction.Login, interaction.NewVisitor(r, iss, s.Clock.Now()))
+	visitor, err := interaction.NewVisitor(session.Loader{SignOuts: s.SignOuts}, r, iss, s.Clock.Now())
+	if err != nil {
+		t.Fatal(err)
+	}
+	action, err := req.URL(interaction.Login, visitor)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -291,3 +291,24 @@ func TestTooManyNotices(t *testing.T) {
 		t.Errorf("%d were delivered", n)
 	}
 }
+
+// A user who signs out everywhere does so at every client, of every session: the token names none (section 2.4).
+func TestLogoutTokenOfAllSessions(t *testing.T) {
+	l := newListener(t)
+	s, notifier := newListeningSite(t, l, nil)
+	s.signIn() // elsewhere
+	b, hint := s.signIn()
+	p := b.Get(s.URL + "/logout")
+	b.Post(p.Action(t), url.Values{"decision": {"sign-out-everywhere"}})
+	if err := notifier.Drain(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	heard := l.requests()
+	if len(heard) != 1 {
+		t.Fatalf("%d requests", len(heard))
+	}
+	claims, id := decoded(t, strings.Split(heard[0].PostForm.Get("logout_token"), ".")[1]), decoded(t, strings.Split(hint, ".")[1])
+	if _, named := claims["sid"]; named || claims["sub"] != id["sub"] {
+		t.Errorf("claims %v", claims)
+	}
+}

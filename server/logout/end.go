@@ -23,18 +23,40 @@ const parallelRevocations = 8
 // ended is what came of the end of a session.
 type ended struct{ revoked, told int }
 
-// end takes back what was granted for the duration of the session, and then tells the clients that took part in it; also when not
-// all of it could be taken back, for what was is not found again by who tries again.
-func (h *Handler) end(ctx context.Context, iss *registry.Issuer, s *session.Session, now time.Time) (ended, error) {
-	grants, err := h.Grants.Find(ctx, store.Query{AuthorizationServer: iss.Name, SessionID: s.ID})
-	if err != nil {
-		return ended{}, fmt.Errorf("logout: find the session's grants: %w", err)
+// end takes back what was granted for the duration of the session, and records that the session is over, so that a copy of the cookie is
+// worth nothing; or that everything is over which the user has at the issuer. Then it tells the clients that took part in it, also when
+// not all of it could be written: for what was taken back is not found again by who tries again. The record comes last, for without a
+// session nobody can try again.
+func (h *Handler) end(ctx context.Context, iss *registry.Issuer, s *session.Session, now time.Time, everywhere bool) (ended, error) {
+	of := store.Query{AuthorizationServer: iss.Name, UserUID: s.User.UID, SessionID: s.ID}
+	if everywhere {
+		of.SessionID = ""
 	}
-	grants = slices.DeleteFunc(slices.Clone(grants), func(g *store.Grant) bool { return !g.Alive(now) || g.UserUID != s.User.UID })
-	var of ended
-	of.revoked, err = h.revoke(ctx, iss, grants, now)
-	of.told = h.tell(ctx, iss, s, grants)
-	return of, err
+	grants, err := h.Grants.Find(ctx, of)
+	if err != nil {
+		return ended{}, fmt.Errorf("logout: find the grants: %w", err)
+	}
+	grants = slices.DeleteFunc(slices.Clone(grants), func(g *store.Grant) bool { return !g.Alive(now) })
+	var came ended
+	if !everywhere { // else all of them are over by the record
+		came.revoked, err = h.revoke(ctx, iss, grants, now)
+	}
+	if err == nil {
+		err = h.SignOuts.Record(ctx, signOut(iss, s, now, everywhere))
+	}
+	came.told = h.tell(ctx, iss, s.User, of.SessionID, grants)
+	return came, err
+}
+
+// signOut is what is recorded. That everything is over is remembered for as long as anything from before could be of use.
+func signOut(iss *registry.Issuer, s *session.Session, now time.Time, everywhere bool) *store.SignOut {
+	o := &store.SignOut{AuthorizationServer: iss.Name, User: s.User.Name, UserUID: s.User.UID, SessionID: s.ID, At: now.UTC().Truncate(time.Millisecond), ExpiresAt: s.ExpiresAt}
+	if everywhere {
+		l := iss.Lifetimes
+		o.SessionID, o.ExpiresAt = "", now.Add(max(l.Session, l.RefreshToken, l.AccessToken, l.IDToken)+l.AuthorizationCode)
+	}
+	o.ExpiresAt = o.ExpiresAt.UTC().Truncate(time.Second).Add(time.Second)
+	return o
 }
 
 // offline says whether the grant is for when the user is not there (OpenID Connect Core section 11): a refresh token is.
@@ -72,8 +94,9 @@ func (h *Handler) revoke(ctx context.Context, iss *registry.Issuer, grants []*st
 	return revoked, errors.Join(failures...)
 }
 
-// tell has each client notified once that wants to be and that has a grant of the session, whether it goes on living or not.
-func (h *Handler) tell(ctx context.Context, iss *registry.Issuer, s *session.Session, grants []*store.Grant) int {
+// tell has each client notified once that wants to be and that has one of the grants, whether it goes on living or not. No session means
+// all of them.
+func (h *Handler) tell(ctx context.Context, iss *registry.Issuer, user *registry.User, sessionID string, grants []*store.Grant) int {
 	told := map[string]bool{}
 	for _, g := range grants {
 		client, ok := iss.Client(g.ClientID)
@@ -81,7 +104,7 @@ func (h *Handler) tell(ctx context.Context, iss *registry.Issuer, s *session.Ses
 			continue
 		}
 		told[client.ID] = true
-		h.Notifier.Notify(ctx, Notice{Issuer: iss, Client: client, User: s.User, SessionID: s.ID})
+		h.Notifier.Notify(ctx, Notice{Issuer: iss, Client: client, User: user, SessionID: sessionID})
 	}
 	return len(told)
 }

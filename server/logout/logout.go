@@ -25,6 +25,8 @@ const Path = "/logout"
 type Config struct {
 	Pages    *ui.Pages
 	Grants   store.Grants
+	SignOuts store.SignOuts
+	Sessions session.Loader
 	Notifier *Notifier
 	Now      func() time.Time
 	// Logger takes the audit events sign_out and grant_revoked.
@@ -47,7 +49,11 @@ type visit struct {
 
 // Serve takes a request to sign out, or the user's answer to the question whether to. An error it returns belongs on a page.
 func (h *Handler) Serve(w http.ResponseWriter, r *http.Request, iss *registry.Issuer) error {
-	v := &visit{Visitor: interaction.NewVisitor(r, iss, h.Now())}
+	visitor, err := interaction.NewVisitor(h.Sessions, r, iss, h.Now())
+	if err != nil {
+		return err
+	}
+	v := &visit{Visitor: visitor}
 	switch {
 	case r.Method != http.MethodPost:
 		return h.begin(w, r, v)
@@ -101,7 +107,7 @@ func (h *Handler) begin(w http.ResponseWriter, r *http.Request, v *visit) error 
 	case s == nil:
 		return v.leave(w)
 	case v.meant(v.Issuer, s):
-		return h.signOut(w, r, v, "id_token_hint")
+		return h.signOut(w, r, v, "id_token_hint", false)
 	}
 	return h.ask(w, v)
 }
@@ -166,7 +172,9 @@ func (h *Handler) answer(w http.ResponseWriter, r *http.Request, v *visit) error
 	}
 	switch form.Get("decision") {
 	case "sign-out":
-		return h.signOut(w, r, v, "user")
+		return h.signOut(w, r, v, "user", false)
+	case "sign-out-everywhere":
+		return h.signOut(w, r, v, "user", true)
 	case "stay":
 		chrome, err := v.chrome(v.Issuer)
 		if err != nil {
@@ -174,20 +182,20 @@ func (h *Handler) answer(w http.ResponseWriter, r *http.Request, v *visit) error
 		}
 		return h.Pages.SignedOut(w, ui.SignedOutPage{Chrome: chrome, Stayed: true})
 	}
-	return oauth.Errorf(oauth.InvalidRequest, "decision must be sign-out or stay")
+	return oauth.Errorf(oauth.InvalidRequest, "decision must be sign-out, sign-out-everywhere or stay")
 }
 
-// signOut ends the session everywhere, or nowhere: while grants can't be taken back the cookie is kept, so that trying again
-// finds them.
-func (h *Handler) signOut(w http.ResponseWriter, r *http.Request, v *visit, by string) error {
+// signOut ends the session, or everything that the user has here, at every replica or at none: while it can't be written the cookie is
+// kept, so that trying again finds what is left to do.
+func (h *Handler) signOut(w http.ResponseWriter, r *http.Request, v *visit, by string, everywhere bool) error {
 	if _, err := v.chrome(v.Issuer); err != nil { // not a place to be sent to
 		return err
 	}
 	s := v.Browser.Session
-	ended, err := h.end(r.Context(), v.Issuer, s, v.Now)
+	ended, err := h.end(r.Context(), v.Issuer, s, v.Now, everywhere)
 	attrs := []slog.Attr{
 		slog.String("event", "sign_out"), slog.String("issuer", v.Issuer.URL), slog.String("user", s.User.Name), slog.String("client_id", v.ClientID),
-		slog.String("by", by), slog.String("source", h.Source(r).String()), slog.Int("grants_revoked", ended.revoked), slog.Int("clients_told", ended.told),
+		slog.String("by", by), slog.Bool("everywhere", everywhere), slog.String("source", h.Source(r).String()), slog.Int("grants_revoked", ended.revoked), slog.Int("clients_told", ended.told),
 	}
 	if err != nil {
 		h.Logger.LogAttrs(r.Context(), slog.LevelError, "audit", append(attrs, slog.String("result", "failed"), slog.String("reason", err.Error()))...)

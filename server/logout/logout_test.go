@@ -154,8 +154,8 @@ func TestGrantsOfTheSession(t *testing.T) {
 	if s.works(online) || !s.works(offline) || !s.works(other) {
 		t.Errorf("the session's token works: %v, the offline one: %v, the other session's: %v", s.works(online), s.works(offline), s.works(other))
 	}
-	if n := s.Writes.Load() - before; n != 1 {
-		t.Errorf("%d writes for one grant", n)
+	if n := s.Writes.Load() - before; n != 2 {
+		t.Errorf("%d writes for one grant and the sign-out itself", n)
 	}
 	status, body := s.post(s.URL+"/token", url.Values{
 		"grant_type": {"refresh_token"}, "refresh_token": {offline["refresh_token"].(string)}, "client_id": {registrytest.PrintShop}, "client_secret": {registrytest.PrintShopSecret},

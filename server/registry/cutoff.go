@@ -13,7 +13,7 @@ func (c Cutoff) before(issuedAt, now time.Time) bool {
 }
 
 // CutOff says whether what was issued at a time counts no more because of a cut-off of the issuer's, or of those among the client and
-// the user that are not nil. Times are compared by the second, which is what tokens know.
+// the user that are not nil. Tokens know the second in which they were issued.
 func (i *Issuer) CutOff(c *Client, u *User, issuedAt, now time.Time) bool {
 	return i.RevokedBefore.before(issuedAt, now) || c != nil && c.RevokedBefore.before(issuedAt, now) || u != nil && u.RevokedBefore.before(issuedAt, now)
 }

@@ -47,6 +47,18 @@ func (s *Server) NewBrowser() *Browser {
 	return &Browser{Server: s, Jar: jar, tb: s.tb, client: client}
 }
 
+// Copy returns a browser with the cookies that this one has for the server.
+func (b *Browser) Copy() *Browser {
+	b.tb.Helper()
+	c := b.Server.NewBrowser()
+	at, err := url.Parse(b.Server.URL)
+	if err != nil {
+		b.tb.Fatal(err)
+	}
+	c.Jar.SetCookies(at, b.Jar.Cookies(at))
+	return c
+}
+
 // Get fetches a URL and doesn't follow a redirect.
 func (b *Browser) Get(target string) *Page {
 	b.tb.Helper()

@@ -27,11 +27,12 @@ import (
 // Server is a running server.
 type Server struct {
 	// URL is the https origin. An issuer of the path "" has it as its identifier.
-	URL     string
-	Holder  *registry.Holder
-	Grants  *memory.Store
-	Devices *memory.Devices
-	// Writes counts what was written to Grants and Devices.
+	URL      string
+	Holder   *registry.Holder
+	Grants   *memory.Store
+	Devices  *memory.Devices
+	SignOuts *memory.SignOuts
+	// Writes counts what was written to Grants, Devices and SignOuts.
 	Writes atomic.Int64
 	// Outage: what is in Grants can't be searched at the moment.
 	Outage atomic.Bool
@@ -54,7 +55,7 @@ func Start(tb testing.TB, paths ...string) *Server {
 func StartWith(tb testing.TB, change func(*server.Config), paths ...string) *Server {
 	tb.Helper()
 	s := &Server{tb: tb, change: change, Holder: &registry.Holder{}, Clock: &Clock{now: time.Now().UTC().Truncate(time.Millisecond)}, Log: &Log{}}
-	s.Grants, s.Devices = memory.New(s.Clock.Now), memory.NewDevices(s.Clock.Now)
+	s.Grants, s.Devices, s.SignOuts = memory.New(s.Clock.Now), memory.NewDevices(s.Clock.Now), memory.NewSignOuts(s.Clock.Now)
 	s.http = s.Replica()
 	s.URL = s.http.URL
 	if len(paths) == 0 {
@@ -83,7 +84,7 @@ func (s *Server) Replica() *httptest.Server {
 		s.tb.Fatal(err)
 	}
 	config := server.Config{
-		Holder: s.Holder, Grants: places.Grants(), Devices: places.Devices(), Now: s.Clock.Now, Metrics: metrics, Logger: logger,
+		Holder: s.Holder, Grants: places.Grants(), Devices: places.Devices(), SignOuts: countingSignOuts{s.SignOuts, &s.Writes}, Now: s.Clock.Now, Metrics: metrics, Logger: logger,
 	}
 	s.change(&config)
 	handler, err := server.New(config)
@@ -146,6 +147,17 @@ func (c countingDevices) Create(ctx context.Context, d *store.Device) error {
 func (c countingDevices) Decide(ctx context.Context, name, id string, decision *store.Decision) error {
 	c.writes.Add(1)
 	return c.Devices.Decide(ctx, name, id, decision)
+}
+
+// countingSignOuts counts the writes to a store of sign-outs.
+type countingSignOuts struct {
+	store.SignOuts
+	writes *atomic.Int64
+}
+
+func (c countingSignOuts) Record(ctx context.Context, o *store.SignOut) error {
+	c.writes.Add(1)
+	return c.SignOuts.Record(ctx, o)
 }
 
 // Client is an HTTP client that trusts the server and keeps neither cookies nor follows redirects.

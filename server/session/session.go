@@ -11,7 +11,9 @@ import (
 	"net/http"
 	"time"
 
+	"github.com/latchkey-io/latchkey/server/oauth"
 	"github.com/latchkey-io/latchkey/server/registry"
+	"github.com/latchkey-io/latchkey/server/store"
 )
 
 // purpose is the seal purpose of session cookies.
@@ -48,17 +50,41 @@ type Browser struct {
 	preSession string
 }
 
+// Loader reads browsers' cookies.
+type Loader struct {
+	// SignOuts remembers the sessions that are over.
+	SignOuts store.SignOuts
+}
+
 // Load reads the cookies for the issuer. A session counts only while its user is there as the same object with the same
-// credentials, and was not cut off since, and until the issuer's session lifetime since sign-in is over; a cookie made by another issuer counts for nothing.
-func Load(r *http.Request, iss *registry.Issuer, now time.Time) Browser {
+// credentials, was neither signed out of nor cut off since, and until the issuer's session lifetime since sign-in is over; a cookie made by another issuer counts for nothing.
+// An error means that it is not known whether the session is over.
+func (l Loader) Load(r *http.Request, iss *registry.Issuer, now time.Time) (Browser, error) {
 	b := Browser{}
 	if c, err := r.Cookie(cookieName(iss, sessionCookie)); err == nil {
-		b.Session = open(iss, c.Value, now)
+		if b.Session, err = l.alive(iss, open(iss, c.Value, now)); err != nil {
+			return Browser{}, err
+		}
 	}
 	if c, err := r.Cookie(cookieName(iss, preSessionCookie)); err == nil && validID(c.Value) {
 		b.preSession = c.Value
 	}
-	return b
+	return b, nil
+}
+
+// alive returns the session unless its user has signed out.
+func (l Loader) alive(iss *registry.Issuer, s *Session) (*Session, error) {
+	if s == nil {
+		return nil, nil
+	}
+	over, err := store.SignedOut(l.SignOuts, iss.Name, s.User.UID, s.ID, s.AuthTime)
+	if err != nil {
+		return nil, oauth.Errorf(oauth.TemporarilyUnavailable, "it is not known whether you are still signed in; try again in a moment").Wrap(err)
+	}
+	if over {
+		return nil, nil
+	}
+	return s, nil
 }
 
 func open(iss *registry.Issuer, cookie string, now time.Time) *Session {

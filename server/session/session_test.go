@@ -1,15 +1,19 @@
 package session_test
 
 import (
+	"errors"
 	"net/http"
 	"net/http/httptest"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/latchkey-io/latchkey/server/oauth"
 	"github.com/latchkey-io/latchkey/server/registry"
 	"github.com/latchkey-io/latchkey/server/registry/registrytest"
 	"github.com/latchkey-io/latchkey/server/session"
+	"github.com/latchkey-io/latchkey/server/store"
+	"github.com/latchkey-io/latchkey/server/store/memory"
 )
 
 // signIn signs Alice in and returns the live cookies of the response.
@@ -31,12 +35,23 @@ func signIn(t *testing.T, iss *registry.Issuer, now time.Time) []*http.Cookie {
 	return live
 }
 
-func load(iss *registry.Issuer, now time.Time, cookies ...*http.Cookie) session.Browser {
+func load(t *testing.T, iss *registry.Issuer, now time.Time, cookies ...*http.Cookie) session.Browser {
+	t.Helper()
+	return loadAfter(t, memory.NewSignOuts(time.Now), iss, now, cookies...)
+}
+
+// loadAfter loads the cookies of a browser while sign-outs are known.
+func loadAfter(t *testing.T, signOuts store.SignOuts, iss *registry.Issuer, now time.Time, cookies ...*http.Cookie) session.Browser {
+	t.Helper()
 	r := httptest.NewRequest(http.MethodGet, "/", nil)
 	for _, c := range cookies {
 		r.AddCookie(c)
 	}
-	return session.Load(r, iss, now)
+	b, err := session.Loader{SignOuts: signOuts}.Load(r, iss, now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b
 }
 
 func TestSessionLivesAsLongAsItsUser(t *testing.T) {
@@ -67,7 +82,7 @@ func TestSessionLivesAsLongAsItsUser(t *testing.T) {
 		{"groups changed", alice(func(u *registry.User) { u.Groups = nil }), 0, true},
 		{"lifetime shortened since", &shorter, time.Hour, false},
 	} {
-		b := load(tc.iss, now.Add(tc.after), cookies...)
+		b := load(t, tc.iss, now.Add(tc.after), cookies...)
 		if got := b.Session != nil; got != tc.want {
 			t.Errorf("%s: live %v, want %v", tc.name, got, tc.want)
 		}
@@ -88,15 +103,15 @@ func TestCookieOfOneIssuerAtAnother(t *testing.T) {
 	if ofA[0].Name == ofB[0].Name {
 		t.Error("two issuers use one cookie name")
 	}
-	if load(b, now, ofA...).Session != nil {
+	if load(t, b, now, ofA...).Session != nil {
 		t.Error("the cookie was accepted")
 	}
 	renamed := *ofA[0]
 	renamed.Name = ofB[0].Name
-	if load(b, now, &renamed).Session != nil {
+	if load(t, b, now, &renamed).Session != nil {
 		t.Error("the cookie was accepted under the other's name")
 	}
-	if load(b, now, ofB...).Session == nil {
+	if load(t, b, now, ofB...).Session == nil {
 		t.Error("its own cookie was refused")
 	}
 }
@@ -111,7 +126,7 @@ func TestForgedCookies(t *testing.T) {
 	} {
 		c := *good
 		c.Value = value
-		if b := load(iss, now, &c); b.Session != nil || b.Binding() != "" {
+		if b := load(t, iss, now, &c); b.Session != nil || b.Binding() != "" {
 			t.Errorf("%s: accepted", name)
 		}
 	}
@@ -122,7 +137,7 @@ func TestForgedCookies(t *testing.T) {
 	}
 	c := *good
 	c.Value = other
-	if load(iss, now, &c).Session != nil {
+	if load(t, iss, now, &c).Session != nil {
 		t.Error("a value sealed for another purpose was accepted")
 	}
 }
@@ -134,10 +149,10 @@ func TestSignInReplacesEverything(t *testing.T) {
 	before := httptest.NewRecorder()
 	anonymous := session.Ensure(before, iss, session.Browser{})
 	planted := before.Result().Cookies()
-	if len(planted) != 1 || load(iss, now, planted...).Binding() != anonymous.Binding() {
+	if len(planted) != 1 || load(t, iss, now, planted...).Binding() != anonymous.Binding() {
 		t.Fatalf("pre-session: %v", planted)
 	}
-	one, two := load(iss, now, signIn(t, iss, now)...), load(iss, now, signIn(t, iss, now)...)
+	one, two := load(t, iss, now, signIn(t, iss, now)...), load(t, iss, now, signIn(t, iss, now)...)
 	if one.Session.ID == two.Session.ID || one.Binding() == two.Binding() {
 		t.Error("two sign-ins have one sid")
 	}
@@ -159,7 +174,7 @@ func TestSignInReplacesEverything(t *testing.T) {
 		t.Error("Ensure replaced a session")
 	}
 	short := &http.Cookie{Name: planted[0].Name, Value: "x"}
-	if load(iss, now, short).Binding() != "" {
+	if load(t, iss, now, short).Binding() != "" {
 		t.Error("a pre-session id that we never made was accepted")
 	}
 }
@@ -210,8 +225,54 @@ func TestSessionExpiresAt(t *testing.T) {
 		config.Lifetimes.Session = lifetime
 		changed := *iss
 		changed.Config = &config
-		if got := load(&changed, now, cookies...).Session.ExpiresAt; !got.Equal(now.Add(want)) {
+		if got := load(t, &changed, now, cookies...).Session.ExpiresAt; !got.Equal(now.Add(want)) {
 			t.Errorf("lifetime %s: over at %s, want %s", lifetime, got, now.Add(want))
 		}
 	}
 }
+
+// A copy of the cookie is worth nothing once the user has signed out, of that session or everywhere; nor while that is not known.
+func TestCookieAfterSigningOut(t *testing.T) {
+	now := time.Now()
+	iss := registrytest.Issuer(t, "https://login.example", now)
+	cookies := signIn(t, iss, now)
+	sid := load(t, iss, now, cookies...).Session.ID
+	for name, tc := range map[string]struct {
+		signOut store.SignOut
+		live    bool
+	}{
+		"of the session":       {store.SignOut{AuthorizationServer: iss.Name, UserUID: registrytest.AliceUID, SessionID: sid}, false},
+		"of another session":   {store.SignOut{AuthorizationServer: iss.Name, UserUID: registrytest.AliceUID, SessionID: "another"}, true},
+		"everywhere":           {store.SignOut{AuthorizationServer: iss.Name, UserUID: registrytest.AliceUID}, false},
+		"everywhere, just now": {store.SignOut{AuthorizationServer: iss.Name, UserUID: registrytest.AliceUID, At: now.Truncate(time.Millisecond)}, false},
+		"everywhere, before":   {store.SignOut{AuthorizationServer: iss.Name, UserUID: registrytest.AliceUID, At: now.Add(-time.Second)}, true},
+		"somebody else":        {store.SignOut{AuthorizationServer: iss.Name, UserUID: "another"}, true},
+		"at another issuer":    {store.SignOut{AuthorizationServer: "another", UserUID: registrytest.AliceUID, SessionID: sid}, true},
+	} {
+		signOuts := memory.NewSignOuts(time.Now)
+		o := tc.signOut
+		if o.At.IsZero() {
+			o.At = now.Add(time.Second)
+		}
+		o.ExpiresAt = now.Add(time.Hour)
+		if err := signOuts.Record(t.Context(), &o); err != nil {
+			t.Fatal(err)
+		}
+		if got := loadAfter(t, signOuts, iss, now.Add(time.Minute), cookies...).Session != nil; got != tc.live {
+			t.Errorf("%s: live %t", name, got)
+		}
+	}
+	r := httptest.NewRequest(http.MethodGet, "/", nil)
+	r.AddCookie(cookies[0])
+	_, err := session.Loader{SignOuts: unread{}}.Load(r, iss, now)
+	if oauth.AsError(err).Code != oauth.TemporarilyUnavailable {
+		t.Errorf("while it is not known: %v", err)
+	}
+}
+
+// unread knows nothing yet.
+type unread struct{ store.SignOuts }
+
+var errUnread = errors.New("not read yet")
+
+func (unread) Over(string, string) (bool, error) { return false, errUnread }

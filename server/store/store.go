@@ -52,7 +52,7 @@ type Grant struct {
 	SessionID string
 	// AuthTime is when the user signed in.
 	AuthTime time.Time
-	// IssuedAt is when the grant was made. Whole seconds.
+	// IssuedAt is when the grant was made. Milliseconds.
 	IssuedAt time.Time
 	// Scopes are the identity scopes that were granted.
 	Scopes []string

@@ -19,7 +19,7 @@ import (
 const codePurpose = "code"
 
 // Code is an authorization code (RFC 6749 section 4.1.2). It is stateless: everything that redemption has to know travels
-// in it, sealed. That it works only once is the store's doing, by way of its ID. Times are in whole seconds.
+// in it, sealed. That it works only once is the store's doing, by way of its ID. Times are in whole seconds, but AuthTime in milliseconds.
 type Code struct {
 	// ID becomes the id of the grant; see NewID.
 	ID string `json:"id"`
@@ -75,7 +75,7 @@ var ErrCodeTooLong = errors.New("token: the code is too long")
 func (c *Code) Seal(iss *registry.Issuer, now time.Time) (string, error) {
 	sealed := *c
 	sealed.KeepUntil = c.KeepUntil.UTC().Truncate(time.Second)
-	sealed.AuthTime = c.AuthTime.UTC().Truncate(time.Second)
+	sealed.AuthTime = c.AuthTime.UTC().Truncate(time.Millisecond)
 	sealed.IssuedAt = now.UTC().Truncate(time.Second)
 	sealed.ExpiresAt = sealed.IssuedAt.Add(iss.Lifetimes.AuthorizationCode)
 	var body bytes.Buffer

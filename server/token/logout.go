@@ -16,7 +16,7 @@ const logoutLife = 2 * time.Minute
 type Logout struct {
 	// Issuer is the issuer identifier, Subject the user's `sub` at the client, ClientID the one audience.
 	Issuer, Subject, ClientID string
-	// SessionID is the `sid` that ID tokens of the session carry.
+	// SessionID is the `sid` that ID tokens of the session carry; empty when all of the user's sessions are over.
 	SessionID string
 	// ID is the `jti`.
 	ID string
@@ -25,7 +25,7 @@ type Logout struct {
 // logoutClaims is Logout on the wire. There is no nonce, lest it be taken for an ID token.
 type logoutClaims struct {
 	jwt.RegisteredClaims
-	SessionID string              `json:"sid"`
+	SessionID string              `json:"sid,omitempty"`
 	Events    map[string]struct{} `json:"events"`
 }
 

@@ -26,8 +26,9 @@ func inactive(format string, args ...any) error {
 
 // Verifier says whether access tokens are good.
 type Verifier struct {
-	Grants store.Grants
-	Now    func() time.Time
+	Grants   store.Grants
+	SignOuts store.SignOuts
+	Now      func() time.Time
 }
 
 // Active is a good access token with what it stands for.
@@ -93,6 +94,12 @@ func (v *Verifier) Active(ctx context.Context, iss *registry.Issuer, raw string,
 		return nil, inactive("its user has another subject now")
 	}
 	a.User = user
+	switch over, err := store.SignedOut(v.SignOuts, iss.Name, user.UID, "", a.Grant.IssuedAt); {
+	case err != nil:
+		return nil, fmt.Errorf("token: read sign-outs: %w", err)
+	case over:
+		return nil, inactive("its user has signed out everywhere since")
+	}
 	if iss.CutOff(a.OriginClient, user, a.Grant.IssuedAt, now) { // no token is older than its grant
 		return nil, inactive("its grant was made before a cut-off")
 	}

@@ -131,7 +131,7 @@ func TestInactive(t *testing.T) {
 	for name, change := range tests {
 		t.Run(name, func(t *testing.T) {
 			f, issuer := *base, *base.iss
-			f.iss, f.verifier = &issuer, &Verifier{Grants: base.grants, Now: func() time.Time { return f.now }}
+			f.iss, f.verifier = &issuer, &Verifier{Grants: base.grants, SignOuts: base.verifier.SignOuts, Now: func() time.Time { return f.now }}
 			a := f.access()
 			now := f.now
 			audiences := change(&f, a)

@@ -2,7 +2,8 @@ package ui
 
 import "net/http"
 
-// SignOutPage asks whether the user wants to sign out. The form posts `decision` to Action: `sign-out` or `stay`.
+// SignOutPage asks whether the user wants to sign out. The form posts `decision` to Action: `sign-out`,
+// `sign-out-everywhere` or `stay`.
 type SignOutPage struct {
 	Chrome
 	// Action is the URL that the form posts to.
@@ -18,6 +19,8 @@ type SignedOutPage struct {
 	Chrome
 	// Stayed: the user did not want to.
 	Stayed bool
+	// Everywhere: not only this browser's session is over.
+	Everywhere bool
 }
 
 // SignOut writes the page that asks whether to sign out.

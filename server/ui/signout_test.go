@@ -13,7 +13,7 @@ func TestSignOutForm(t *testing.T) {
 		t.Fatal(err)
 	}
 	doc := parsed(t, w)
-	for _, decision := range []string{"sign-out", "stay"} {
+	for _, decision := range []string{"sign-out", "sign-out-everywhere", "stay"} {
 		n := byID(t, doc, decision)
 		if n.Data != "button" || attr(n, "name") != "decision" || attr(n, "value") != decision || attr(n, "type") != "submit" {
 			t.Errorf("button %s: %v", decision, n.Attr)

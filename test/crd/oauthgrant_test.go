@@ -15,7 +15,7 @@ clientID: demo.print-shop
 clientUID: 11111111-2222-3333-4444-555555555555
 user: {name: alice, uid: 66666666-7777-8888-9999-000000000000}
 authTime: "2026-01-01T00:00:00Z"
-issuedAt: "2026-01-01T00:00:30Z"
+issuedAt: "2026-01-01T00:00:30.000000Z"
 expiresAt: "2026-01-01T01:00:00Z"
 attempt: a
 `}

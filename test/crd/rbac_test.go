@@ -47,7 +47,7 @@ func serverRights() []right {
 		{user: serverAccount, verbs: []string{"impersonate"}, resource: "users"},
 		{user: serverAccount, verbs: read, resource: "pods", namespace: operatorNamespace},
 	}
-	for _, resource := range []string{"oauthgrants", "oauthdeviceauthorizations"} {
+	for _, resource := range []string{"oauthgrants", "oauthdeviceauthorizations", "oauthsignouts"} {
 		rights = append(rights,
 			right{user: serverAccount, verbs: append(read, "create"), group: ours, resource: resource, namespace: operatorNamespace, want: true},
 			right{user: serverAccount, verbs: []string{"update", "patch", "delete", "deletecollection"}, group: ours, resource: resource, namespace: operatorNamespace},
@@ -84,7 +84,7 @@ func controllerRights() []right {
 		{user: controllerAccount, verbs: []string{"impersonate"}, resource: "users"},
 		{user: controllerAccount, verbs: []string{"create", "update", "patch"}, group: "rbac.authorization.k8s.io", resource: "clusterroles"},
 	}
-	for _, resource := range []string{"oauthgrants", "oauthdeviceauthorizations"} {
+	for _, resource := range []string{"oauthgrants", "oauthdeviceauthorizations", "oauthsignouts"} {
 		rights = append(rights,
 			right{user: controllerAccount, verbs: []string{"list", "delete"}, group: ours, resource: resource, namespace: operatorNamespace, want: true},
 			right{user: controllerAccount, verbs: []string{"get", "watch", "create", "update", "patch"}, group: ours, resource: resource, namespace: operatorNamespace},
@@ -113,7 +113,7 @@ func tenantRights() []right {
 			right{user: tenant.user, verbs: []string{"review"}, group: ours, resource: "resourceservers", namespace: "tenant", want: tenant.review},
 			right{user: tenant.user, verbs: []string{"review"}, group: ours, resource: "resourceservers", namespace: "other"},
 		)
-		for _, resource := range []string{"oauthgrants", "oauthdeviceauthorizations"} {
+		for _, resource := range []string{"oauthgrants", "oauthdeviceauthorizations", "oauthsignouts"} {
 			rights = append(rights,
 				right{user: tenant.user, verbs: append(read, write...), group: ours, resource: resource, namespace: "tenant"},
 				right{user: tenant.user, verbs: append(read, write...), group: ours, resource: resource, namespace: operatorNamespace},

@@ -16,7 +16,7 @@ func places(definition apiextensionsv1.CustomResourceDefinition) []string {
 	switch name := definition.Spec.Names.Plural; {
 	case definition.Spec.Scope == apiextensionsv1.ClusterScoped:
 		return []string{tenancy.Cluster}
-	case name == "oauthgrants" || name == "oauthdeviceauthorizations":
+	case name == "oauthgrants" || name == "oauthdeviceauthorizations" || name == "oauthsignouts":
 		return []string{tenancy.Operator, tenancy.Team}
 	}
 	return []string{tenancy.Team, tenancy.Another}

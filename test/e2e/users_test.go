@@ -2,6 +2,8 @@ package e2e
 
 import (
 	"context"
+	"net/url"
+	"strings"
 	"testing"
 	"time"
 
@@ -144,4 +146,36 @@ func nextSecond(t *testing.T) time.Time {
 	begin := time.Now().Truncate(time.Second)
 	eventually(t, "the second is over", 2*time.Second, func(context.Context) (bool, error) { return time.Now().Truncate(time.Second).After(begin), nil })
 	return begin.Add(time.Second).UTC()
+}
+
+// Who has a copy of the user's cookies is signed out with the user, and so is every application, within a second.
+func TestSignOutEverywhereWithAStolenCookie(t *testing.T) {
+	n := newTenant(t)
+	service := n.api("")
+	a := n.publicApp("app")
+	user := newUser(t)
+	answer, _ := a.tokens(user, "orders.read")
+	service.accepts(answer.AccessToken)
+	issuer, err := url.Parse(a.issuer)
+	if err != nil {
+		t.Fatal(err)
+	}
+	copied, err := user.browser.Copy(issuer)
+	if err != nil {
+		t.Fatal(err)
+	}
+	thief := &person{t, user.name, user.password, copied}
+
+	page, err := user.browser.Get(t.Context(), a.issuer+"/logout")
+	if err != nil {
+		t.Fatal(err)
+	}
+	user.press(page, a.ask("orders.read"), "sign-out-everywhere", nil)
+	service.comesToRefuse("the user signed out everywhere", answer.AccessToken)
+	eventually(t, "the thief is signed out", enforced, sessionIsOver(thief, a))
+	if out := kubectl(t, "", "get", "oauthsignouts", "-n", operatorNamespace); !strings.Contains(out, user.name) {
+		t.Errorf("kubectl get oauthsignouts: %s", out)
+	}
+	answer, _ = a.tokens(newPerson(t, user.name, user.password), "orders.read")
+	service.accepts(answer.AccessToken)
 }

@@ -18,6 +18,7 @@ import (
 
 	"github.com/go-logr/logr"
 	"github.com/prometheus/client_golang/prometheus"
+	"golang.org/x/sync/errgroup"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
@@ -103,21 +104,26 @@ func (s *site) start() *replica {
 	if r.grants, err = kubernetes.New(config); err != nil {
 		s.t.Fatal(err)
 	}
+	signOuts, err := kubernetes.NewSignOuts(config)
+	if err != nil {
+		s.t.Fatal(err)
+	}
 	ctx, cancel := context.WithCancel(context.Background())
-	done := make(chan error, 1)
-	go func() { done <- r.grants.Start(ctx) }()
+	var following errgroup.Group
+	following.Go(func() error { return r.grants.Start(ctx) })
+	following.Go(func() error { return signOuts.Start(ctx) })
 	s.t.Cleanup(func() {
 		cancel()
-		if err := <-done; err != nil {
+		if err := following.Wait(); err != nil {
 			s.t.Error(err)
 		}
 	})
-	s.eventually("the replica has read all grants", func(context.Context) (bool, error) { return r.grants.Synced(), nil })
+	s.eventually("the replica has read everything", func(context.Context) (bool, error) { return r.grants.Synced() && signOuts.Synced(), nil })
 	metrics, err := server.NewMetrics(prometheus.NewRegistry())
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	handler, err := server.New(server.Config{Holder: s.holder, Grants: r.grants, Devices: devices, Metrics: metrics, Logger: slog.New(slog.DiscardHandler)})
+	handler, err := server.New(server.Config{Holder: s.holder, Grants: r.grants, Devices: devices, SignOuts: signOuts, Metrics: metrics, Logger: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		s.t.Fatal(err)
 	}

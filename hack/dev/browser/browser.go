@@ -39,6 +39,16 @@ func New(transport http.RoundTripper) (*Browser, error) {
 	}, nil
 }
 
+// Copy returns a browser with the cookies that this one has for the URL, as somebody has who copied them.
+func (b *Browser) Copy(at *url.URL) (*Browser, error) {
+	c, err := New(b.client.Transport)
+	if err != nil {
+		return nil, err
+	}
+	c.client.Jar.SetCookies(at, b.client.Jar.Cookies(at))
+	return c, nil
+}
+
 // Page is an answer: a document, an image, or a redirect.
 type Page struct {
 	// URL is where the page is from.

@@ -37,7 +37,7 @@ func newGrantEntry(o *v1alpha1.OAuthGrant) *entry[store.Grant] {
 	}
 	if o.Spec.RefreshUntil != nil {
 		g.RefreshUntil = o.Spec.RefreshUntil.Time
-		g.Generation, g.RotatedAt = max(o.Status.Generation, 1), g.IssuedAt
+		g.Generation, g.RotatedAt = max(o.Status.Generation, 1), g.IssuedAt.Truncate(time.Second)
 		if o.Status.RotatedAt != nil {
 			g.RotatedAt = o.Status.RotatedAt.Time
 		}
@@ -64,7 +64,7 @@ func newGrantObject(namespace string, g *store.Grant) *v1alpha1.OAuthGrant {
 			User:                    v1alpha1.GrantUser{Name: g.User, UID: g.UserUID},
 			SessionID:               g.SessionID,
 			AuthTime:                metav1.NewTime(g.AuthTime),
-			IssuedAt:                metav1.NewTime(g.IssuedAt),
+			IssuedAt:                metav1.NewMicroTime(g.IssuedAt),
 			Scopes:                  slices.Clone(g.Scopes),
 			Resources:               resourcesOf(g.Targets),
 			UserinfoClaims:          slices.Clone(g.UserinfoClaims),

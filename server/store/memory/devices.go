@@ -13,8 +13,8 @@ import (
 const (
 	// maxDevices bounds the memory for device authorizations.
 	maxDevices = 100_000
-	// sweepDevicesEvery is the time between two looks at all of them.
-	sweepDevicesEvery = time.Minute
+	// sweepEvery is the time between two looks at all there is.
+	sweepEvery = time.Minute
 )
 
 // Devices implements store.Devices in the memory of one process. What has expired is swept as new ones are created.
@@ -121,7 +121,7 @@ func (s *Devices) Delete(ctx context.Context, name string) error {
 
 // sweep forgets what has expired.
 func (s *Devices) sweep(now time.Time) {
-	if now.Sub(s.sweptAt) < sweepDevicesEvery && len(s.byName) < s.limit {
+	if now.Sub(s.sweptAt) < sweepEvery && len(s.byName) < s.limit {
 		return
 	}
 	s.sweptAt = now

@@ -77,7 +77,7 @@ func NewGrant() *store.Grant {
 		UserUID:             "0b6f3a52-2a35-4dc2-8d64-9a4b3f7f2b51",
 		SessionID:           newID(),
 		AuthTime:            now.Add(-3 * time.Minute),
-		IssuedAt:            now,
+		IssuedAt:            now.Add(-123 * time.Millisecond),
 		Scopes:              []string{"openid", "offline_access"},
 		Targets: []store.Target{
 			{Resource: "https://orders.shop.svc", Scopes: []string{"orders.read", "orders.write"}},
@@ -145,7 +145,7 @@ func wantGrant(t *testing.T, got, want *store.Grant) {
 	}
 	flatten := func(g *store.Grant) flat {
 		return flat{g.ID, g.AuthorizationServer, g.ClientID, g.ClientUID, g.User, g.UserUID, g.SessionID, g.Attempt, g.RevokedReason,
-			g.AuthTime.Unix(), g.IssuedAt.Unix(), g.ExpiresAt.Unix(), g.RevokedAt.Unix(), g.RefreshUntil.Unix(), g.Generation}
+			g.AuthTime.Unix(), g.IssuedAt.UnixMilli(), g.ExpiresAt.Unix(), g.RevokedAt.Unix(), g.RefreshUntil.Unix(), g.Generation}
 	}
 	if flatten(got) != flatten(want) || got.RevokedAt.IsZero() != want.RevokedAt.IsZero() ||
 		!slices.Equal(got.Scopes, want.Scopes) || !slices.EqualFunc(got.Targets, want.Targets, sameTarget) ||

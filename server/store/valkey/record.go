@@ -25,7 +25,7 @@ func (s *Store) grantKey(id string) string { return s.key(grantKind, id) }
 // format is that of the values. A reader that finds another doesn't guess.
 const format = 1
 
-// record is the value of a grant's key. Times are in Unix seconds, 0 for none.
+// record is the value of a grant's key. Times are in Unix seconds, IssuedAt in milliseconds; 0 for none.
 type record struct {
 	Format              int            `json:"v"`
 	AuthorizationServer string         `json:"as,omitempty"`
@@ -64,7 +64,7 @@ type entry struct {
 func encode(g *store.Grant, indexedUntil time.Time) (string, error) {
 	b, err := json.Marshal(record{
 		Format: format, AuthorizationServer: g.AuthorizationServer, ClientID: g.ClientID, ClientUID: g.ClientUID,
-		User: g.User, UserUID: g.UserUID, SessionID: g.SessionID, AuthTime: seconds(g.AuthTime), IssuedAt: seconds(g.IssuedAt),
+		User: g.User, UserUID: g.UserUID, SessionID: g.SessionID, AuthTime: seconds(g.AuthTime), IssuedAt: milliseconds(g.IssuedAt),
 		Scopes: g.Scopes, Targets: g.Targets, UserinfoClaims: g.UserinfoClaims, IDTokenClaims: g.IDTokenClaims,
 		ExpiresAt: seconds(g.ExpiresAt), RefreshUntil: seconds(g.RefreshUntil), Generation: g.Generation, RotatedAt: seconds(g.RotatedAt),
 		Attempt: g.Attempt, RevokedAt: seconds(g.RevokedAt), RevokedReason: g.RevokedReason, IndexedUntil: seconds(indexedUntil),
@@ -85,7 +85,7 @@ func decode(id, raw string) (*entry, error) {
 	}
 	return &entry{raw: raw, indexedUntil: at(r.IndexedUntil), grant: &store.Grant{
 		ID: id, AuthorizationServer: r.AuthorizationServer, ClientID: r.ClientID, ClientUID: r.ClientUID,
-		User: r.User, UserUID: r.UserUID, SessionID: r.SessionID, AuthTime: at(r.AuthTime), IssuedAt: at(r.IssuedAt),
+		User: r.User, UserUID: r.UserUID, SessionID: r.SessionID, AuthTime: at(r.AuthTime), IssuedAt: atMillisecond(r.IssuedAt),
 		Scopes: r.Scopes, Targets: r.Targets, UserinfoClaims: r.UserinfoClaims, IDTokenClaims: r.IDTokenClaims,
 		ExpiresAt: at(r.ExpiresAt), RefreshUntil: at(r.RefreshUntil), Generation: r.Generation, RotatedAt: at(r.RotatedAt),
 		Attempt: r.Attempt, RevokedAt: at(r.RevokedAt), RevokedReason: r.RevokedReason,
@@ -100,6 +100,20 @@ func seconds(t time.Time) int64 {
 		return 0
 	}
 	return t.Unix()
+}
+
+func milliseconds(t time.Time) int64 {
+	if t.IsZero() {
+		return 0
+	}
+	return t.UnixMilli()
+}
+
+func atMillisecond(ms int64) time.Time {
+	if ms == 0 {
+		return time.Time{}
+	}
+	return time.UnixMilli(ms).UTC()
 }
 
 func at(seconds int64) time.Time {
