@@ -168,11 +168,14 @@ func (i *issue) checkSigners() error {
 	return nil
 }
 
-// issueNew ends a grant type that makes a new grant: it sees that there are keys, stores the grant under its id, which works once,
+// issueNew ends a grant type that makes a new grant: it sees that there are keys and room, stores the grant under its id, which works once,
 // and mints. store.ErrExists is returned as it is: what it means is the grant type's business.
 func (h *Handler) issueNew(ctx context.Context, req *request, b *basis) (*response, error) {
 	i := newIssue(req, b)
 	if err := i.checkSigners(); err != nil {
+		return nil, err
+	}
+	if err := h.room(ctx, i); err != nil {
 		return nil, err
 	}
 	g := i.newGrant()

@@ -112,6 +112,8 @@ type failingStore struct {
 	revoke func(ctx context.Context) error
 }
 
+func (failingStore) Find(context.Context, store.Query) ([]*store.Grant, error) { return nil, errStore }
+
 func (s failingStore) Create(ctx context.Context, _ *store.Grant) error { return s.create(ctx) }
 
 func (s failingStore) Revoke(ctx context.Context, _, _ string, _ time.Time) error {
