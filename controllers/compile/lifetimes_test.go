@@ -93,3 +93,17 @@ func TestIntrospectorsAreOfTheOwnNamespace(t *testing.T) {
 		t.Errorf("%+v %v", r, problems)
 	}
 }
+
+// However long the issuer's access tokens live, those for kube-apiserver are short.
+func TestTokensForKubernetesAreShort(t *testing.T) {
+	for said, want := range map[string]time.Duration{"": 5 * time.Minute, "accessToken: 1h": 5 * time.Minute, "accessToken: 2m": 2 * time.Minute} {
+		m := newMemory(t)
+		config, problems := AuthorizationServer(m, m.addServer(t, "x", `{issuer: "https://x.example.com", kubernetes: {audiences: [kube]}, lifetimes: {`+said+`}}`))
+		if config == nil {
+			t.Fatal(problems)
+		}
+		if got := kubernetesResource(config).Lifetime; got != want {
+			t.Errorf("{%s}: %s, want %s", said, got, want)
+		}
+	}
+}

@@ -5,6 +5,7 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/latchkey-io/latchkey/api/v1alpha1"
 	"github.com/latchkey-io/latchkey/server/keys"
@@ -167,11 +168,15 @@ func assigned(w World, as *v1alpha1.AuthorizationServer, rs *v1alpha1.ResourceSe
 	return false
 }
 
+// maxKubernetesLifetime bounds tokens for kube-apiserver: where it verifies them itself, by the issuer's keys, it learns of a revocation at
+// `exp` alone.
+const maxKubernetesLifetime = 5 * time.Minute
+
 // kubernetesResource is the built-in resource that stands for kube-apiserver.
 func kubernetesResource(config *registry.Config) *registry.Resource {
 	return &registry.Resource{
 		Identifier: config.KubernetesAudiences[0], UID: config.UID, DisplayName: "Kubernetes API",
 		Scopes:   []*registry.Scope{{Name: oauth.ScopeKubernetes, Description: "Act as you in the Kubernetes cluster"}},
-		Lifetime: config.Lifetimes.AccessToken, Algorithm: config.AccessTokenAlgorithm, Kubernetes: true,
+		Lifetime: min(config.Lifetimes.AccessToken, maxKubernetesLifetime), Algorithm: config.AccessTokenAlgorithm, Kubernetes: true,
 	}
 }
