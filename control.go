@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"time"
 
@@ -23,6 +24,7 @@ func runController(ctx context.Context, o *options, besideServer bool) error {
 	return controllers.Run(ctx, controllers.Config{
 		REST: config, Namespace: o.namespace, HealthBindAddress: health, LeaderElect: o.leaderElect,
 		ServingSecret: o.servingSecret, ServingNames: splitList(o.servingDNSNames),
-		Now: time.Now, Logger: ctrllog.Log, CheckStorage: storage.Check, PurgeStorage: storage.Purge,
+		ReviewAddress: cmp.Or(o.reviewReachedAt, "latchkey-server."+o.namespace+".svc:9443"),
+		Now:           time.Now, Logger: ctrllog.Log, CheckStorage: storage.Check, PurgeStorage: storage.Purge,
 	})
 }

@@ -31,6 +31,7 @@ type options struct {
 	// For the controller.
 	leaderElect     bool
 	servingDNSNames string
+	reviewReachedAt string
 
 	// For the server.
 	address, httpAddress, reviewAddress               string
@@ -80,7 +81,8 @@ func (o *options) registerCommon(fs *flag.FlagSet, command string) {
 
 func (o *options) registerController(fs *flag.FlagSet) {
 	fs.BoolVar(&o.leaderElect, "leader-elect", true, "let one of several controllers act at a time")
-	fs.StringVar(&o.servingDNSNames, "serving-dns-names", "", "comma-separated host `names` for the serving certificate, beside those of the issuers")
+	fs.StringVar(&o.servingDNSNames, "serving-dns-names", "", "comma-separated host `names` for the serving certificate, beside those of the issuers and of --review-address")
+	fs.StringVar(&o.reviewReachedAt, "review-address", "", "`host:port` at which kube-apiserver reaches the server's listener for TokenReviews, for the kubeconfig in Secret latchkey-webhook; Service latchkey-server and port 9443 when empty, which a kube-apiserver that can't resolve Services' names does not reach")
 }
 
 func (o *options) registerServer(fs *flag.FlagSet) {
@@ -91,7 +93,7 @@ func (o *options) registerServer(fs *flag.FlagSet) {
 	fs.StringVar(&o.tlsKeyFile, "tls-key-file", "", "PEM `file` with its key")
 	fs.StringVar(&o.reviewCertFile, "review-tls-cert-file", "", "PEM `file` with the certificate of the review listener; the serving certificate when empty")
 	fs.StringVar(&o.reviewKeyFile, "review-tls-key-file", "", "PEM `file` with its key")
-	fs.StringVar(&o.reviewClientCAFile, "review-client-ca-file", "", "PEM `file` with the CA of kube-apiserver's client certificate; without it reviewers are ServiceAccounts only")
+	fs.StringVar(&o.reviewClientCAFile, "review-client-ca-file", "", "PEM `file` with the CA of kube-apiserver's client certificate, read at start, instead of that in Secret latchkey-webhook-client-ca, which the controller makes and the server follows")
 	fs.StringVar(&o.store, "store", "kubernetes", "where grants are kept: `kubernetes`, or memory (one replica, lost on restart)")
 	fs.StringVar(&o.trustedProxies, "trusted-proxies", "", "comma-separated `CIDRs` of proxies whose X-Forwarded-For is believed")
 	fs.StringVar(&o.outboundAllowedCIDRs, "outbound-allowed-cidrs", "", "comma-separated `CIDRs`, beside public addresses, at which clients' own URLs (jwksURI, logout) may be called; give the cluster's Service CIDR to let them name Services: "+

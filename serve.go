@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"crypto/tls"
-	"crypto/x509"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -13,6 +12,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 	"golang.org/x/sync/errgroup"
+	corev1 "k8s.io/api/core/v1"
 	clientset "k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/rest"
 	"sigs.k8s.io/controller-runtime/pkg/cache"
@@ -20,6 +20,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	ctrlmetrics "sigs.k8s.io/controller-runtime/pkg/metrics"
 
+	authority "github.com/latchkey-io/latchkey/controllers/certificate"
 	"github.com/latchkey-io/latchkey/controllers/publish"
 	"github.com/latchkey-io/latchkey/server"
 	"github.com/latchkey-io/latchkey/server/certificate"
@@ -215,11 +216,11 @@ func (p *process) listeners(ctx context.Context, s *stores) ([]server.Listener, 
 	if err != nil {
 		return nil, err
 	}
-	reviewTLS, err := p.reviewTLS(serving)
+	reviewTLS, proven, err := p.reviewTLS(ctx, serving)
 	if err != nil {
 		return nil, err
 	}
-	reviews := &review.Handler{Holder: p.holder, Verifier: &token.Verifier{Grants: s.grants, SignOuts: s.signOuts, Now: time.Now}, Callers: callers, Logger: p.logger}
+	reviews := &review.Handler{Holder: p.holder, Verifier: &token.Verifier{Grants: s.grants, SignOuts: s.signOuts, Now: time.Now}, Proven: proven, Callers: callers, Logger: p.logger}
 	all := []server.Listener{
 		{Name: "https", Address: o.address, TLS: server.TLSConfig(serving), Handler: public},
 		{Name: "review", Address: o.reviewAddress, TLS: reviewTLS, Handler: reviews},
@@ -250,32 +251,48 @@ func (p *process) servingCertificate(ctx context.Context) (getCertificate, error
 	}
 	holder := &certificate.Holder{}
 	p.checks["serving certificate"] = holder.Ready
-	return holder.Get, publish.WatchCertificate(ctx, p.cache, o.namespace, o.servingSecret, p.logger, holder.Set)
+	return holder.Get, publish.WatchSecret(ctx, p.cache, o.namespace, o.servingSecret, p.logger, func(data map[string][]byte) error {
+		if data == nil {
+			return nil // what is served is served on
+		}
+		return holder.Set(data[corev1.TLSCertKey], data[corev1.TLSPrivateKeyKey])
+	})
 }
 
-// reviewTLS is the TLS of the review listener: kube-apiserver may show a client certificate there.
-func (p *process) reviewTLS(serving getCertificate) (*tls.Config, error) {
+// reviewTLS is the TLS of the review listener, where kube-apiserver may show a client certificate, and what says whether that counts
+// still.
+func (p *process) reviewTLS(ctx context.Context, serving getCertificate) (*tls.Config, func(*tls.ConnectionState) bool, error) {
 	o := p.options
+	var err error
 	if o.reviewCertFile != "" {
-		var err error
 		if serving, err = p.certificateFiles(o.reviewCertFile, o.reviewKeyFile); err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 	}
-	config := server.TLSConfig(serving)
-	if o.reviewClientCAFile == "" {
-		return config, nil
+	callers := &certificate.Callers{}
+	if o.reviewClientCAFile != "" {
+		err = callersFile(callers, o.reviewClientCAFile)
+	} else {
+		err = publish.WatchSecret(ctx, p.cache, o.namespace, authority.ClientAuthoritySecret, p.logger, func(data map[string][]byte) error {
+			return callers.Set(data[authority.BundleKey])
+		})
 	}
-	pem, err := os.ReadFile(o.reviewClientCAFile)
+	proven := func(state *tls.ConnectionState) bool { return callers.Proven(state, time.Now()) }
+	return callers.Ask(server.TLSConfig(serving)), proven, err
+}
+
+func callersFile(callers *certificate.Callers, file string) error {
+	pem, err := os.ReadFile(file)
+	if err == nil && len(pem) == 0 {
+		err = errors.New("it is empty")
+	}
+	if err == nil {
+		err = callers.Set(pem)
+	}
 	if err != nil {
-		return nil, fmt.Errorf("--review-client-ca-file: %w", err)
+		return fmt.Errorf("--review-client-ca-file=%s: %w", file, err)
 	}
-	config.ClientCAs = x509.NewCertPool()
-	if !config.ClientCAs.AppendCertsFromPEM(pem) {
-		return nil, fmt.Errorf("--review-client-ca-file: %s holds no PEM certificate", o.reviewClientCAFile)
-	}
-	config.ClientAuth = tls.VerifyClientCertIfGiven
-	return config, nil
+	return nil
 }
 
 // certificateFiles follows a pair of files.

@@ -33,6 +33,7 @@ import (
 const (
 	operatorNamespace = "latchkey-system"
 	servingSecret     = "latchkey-serving-cert"
+	reviewAddress     = "10.96.0.20:9443"
 	defaultIssuer     = "https://login.example.com"
 )
 
@@ -133,7 +134,7 @@ func runController() error {
 func config(identity *rest.Config) controllers.Config {
 	return controllers.Config{
 		REST: identity, Namespace: operatorNamespace, HealthBindAddress: healthAddress, LeaderElect: true,
-		ServingSecret: servingSecret, ServingNames: []string{"latchkey-server.latchkey-system.svc"}, Now: time.Now, Logger: logr.Discard(),
+		ServingSecret: servingSecret, ReviewAddress: reviewAddress, ServingNames: []string{"latchkey-server.latchkey-system.svc"}, Now: time.Now, Logger: logr.Discard(),
 		CheckStorage: storage.Check, PurgeStorage: storage.Purge,
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 
@@ -55,7 +56,9 @@ type Config struct {
 	LeaderElect bool
 	// ServingSecret is the name of the Secret for the server's certificate, in Namespace.
 	ServingSecret string
-	// ServingNames are DNS names and IP addresses the certificate is for, besides the hosts of https issuers.
+	// ReviewAddress is host:port at which kube-apiserver reaches the server's listener for TokenReviews.
+	ReviewAddress string
+	// ServingNames are DNS names and IP addresses the certificate is for, besides the hosts of https issuers and of ReviewAddress.
 	ServingNames []string
 	Now          func() time.Time
 	Logger       logr.Logger
@@ -77,8 +80,11 @@ func (c *Config) Validate() error {
 	if bad := validation.IsDNS1123Subdomain(c.ServingSecret); len(bad) > 0 {
 		failures = append(failures, fmt.Errorf("serving secret %q: %s", c.ServingSecret, strings.Join(bad, "; ")))
 	}
-	if c.ServingSecret == certificate.AuthoritySecret {
-		failures = append(failures, fmt.Errorf("serving secret %q is the authority's", c.ServingSecret))
+	if slices.Contains([]string{certificate.AuthoritySecret, certificate.ClientAuthoritySecret, certificate.WebhookSecret}, c.ServingSecret) {
+		failures = append(failures, fmt.Errorf("serving secret %q is that of an authority or of kube-apiserver's webhook", c.ServingSecret))
+	}
+	if host := certificate.Host(c.ReviewAddress); net.ParseIP(host) == nil && len(validation.IsDNS1123Subdomain(host)) > 0 {
+		failures = append(failures, fmt.Errorf("review address %q is not host:port", c.ReviewAddress))
 	}
 	for _, name := range c.ServingNames {
 		if net.ParseIP(name) == nil && len(validation.IsDNS1123Subdomain(name)) > 0 && len(validation.IsWildcardDNS1123Subdomain(name)) > 0 {
@@ -169,7 +175,8 @@ func setup(ctx context.Context, mgr ctrl.Manager, c Config) error {
 	resources := &resourceserver.Reconciler{Client: mgr.GetClient(), Namespace: c.Namespace, Events: recorder, Now: c.Now}
 	users := &localuser.Reconciler{Client: mgr.GetClient(), Namespace: c.Namespace, Events: recorder, Now: c.Now}
 	clients := &oauthclient.Reconciler{Client: mgr.GetClient(), Live: mgr.GetAPIReader(), Namespace: c.Namespace, Events: recorder, Now: c.Now}
-	serving := &certificate.Reconciler{Client: mgr.GetClient(), Namespace: c.Namespace, ServingSecret: c.ServingSecret, Names: c.ServingNames, Now: c.Now}
+	serving := &certificate.Reconciler{Client: mgr.GetClient(), Namespace: c.Namespace, ServingSecret: c.ServingSecret, Names: append(slices.Clone(c.ServingNames), certificate.Host(c.ReviewAddress)), Now: c.Now}
+	webhook := &certificate.Webhook{Client: mgr.GetClient(), Namespace: c.Namespace, ServingSecret: c.ServingSecret, Address: c.ReviewAddress, Now: c.Now}
 	sweeper := &oauthgrant.Sweeper{Client: mgr.GetClient(), Live: mgr.GetAPIReader(), Namespace: c.Namespace, Now: c.Now, Logger: c.Logger.WithName("oauthgrant")}
 	purger := &oauthgrant.Purger{Cache: mgr.GetCache(), Client: mgr.GetClient(), Namespace: c.Namespace, Purge: c.PurgeStorage, Logger: c.Logger.WithName("oauthgrant")}
 	return errors.Join(
@@ -178,6 +185,7 @@ func setup(ctx context.Context, mgr ctrl.Manager, c Config) error {
 		users.SetupWithManager(ctx, mgr),
 		clients.SetupWithManager(ctx, mgr, secrets),
 		serving.SetupWithManager(mgr),
+		webhook.SetupWithManager(mgr),
 		mgr.Add(sweeper),
 		mgr.Add(purger),
 		healthChecks(mgr, secrets),

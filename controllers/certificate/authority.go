@@ -1,5 +1,6 @@
-// Package certificate makes and renews the certificate that the server serves with, and the authority that signs it, so
-// that Latchkey needs no certificate manager. A serving Secret that somebody else made (cert-manager, say) is left alone.
+// Package certificate makes and renews the certificate that the server serves with, and the one that kube-apiserver calls its
+// reviewer with, each signed by an authority of its own, so that Latchkey needs no certificate manager. A serving Secret that
+// somebody else made (cert-manager, say) is left alone.
 package certificate
 
 import (
@@ -20,35 +21,52 @@ import (
 
 const (
 	authorityLifetime = 10 * 365 * 24 * time.Hour
-	leafLifetime      = 90 * 24 * time.Hour
 	// backdated lets clients whose clock is behind accept a new certificate.
 	backdated = time.Hour
 )
 
-// authority signs serving certificates.
+// purpose is what an authority and its certificates are for.
+type purpose struct {
+	// authority and leaf are how they are called (the subject's common name).
+	authority, leaf string
+	usage           x509.ExtKeyUsage
+	// lifetime is how long a certificate is good for.
+	lifetime time.Duration
+}
+
+// serving is for the server's listeners.
+func serving() purpose {
+	return purpose{"latchkey serving CA", "latchkey-server", x509.ExtKeyUsageServerAuth, 90 * 24 * time.Hour}
+}
+
+// calling is for kube-apiserver, which calls the reviewer. Its certificate lives as long as kubeadm's own do: it may be in a file that
+// is brought up to date by hand.
+func calling() purpose {
+	return purpose{"latchkey webhook client CA", "kube-apiserver", x509.ExtKeyUsageClientAuth, 365 * 24 * time.Hour}
+}
+
+// authority signs certificates for one purpose.
 type authority struct {
+	purpose purpose
 	// certs are what clients should trust, the newest first. That one signs; the others signed what may still be served.
 	certs []*x509.Certificate
 	key   *ecdsa.PrivateKey
 }
 
-// renew returns an authority that is good at the time now, made anew when there is none (a may be nil) or when two thirds of
+// renew returns an authority that is good at the time now, made anew when there is none (a has no certificates) or when two thirds of
 // its life are over. Old certificates stay in the bundle until nothing that they signed can be alive. It returns a itself
 // when nothing has to change.
 func (a *authority) renew(now time.Time) (*authority, error) {
-	if a == nil {
-		return newAuthority(now, nil)
+	if len(a.certs) == 0 || !now.Before(renewal(a.certs[0])) {
+		return newAuthority(a.purpose, now, a.certs)
 	}
-	if !now.Before(renewal(a.certs[0])) {
-		return newAuthority(now, a.certs)
-	}
-	if len(a.certs) > 1 && now.After(a.certs[0].NotBefore.Add(backdated+leafLifetime)) {
-		return &authority{certs: a.certs[:1], key: a.key}, nil
+	if len(a.certs) > 1 && now.After(a.certs[0].NotBefore.Add(backdated+a.purpose.lifetime)) {
+		return &authority{purpose: a.purpose, certs: a.certs[:1], key: a.key}, nil
 	}
 	return a, nil
 }
 
-func newAuthority(now time.Time, old []*x509.Certificate) (*authority, error) {
+func newAuthority(p purpose, now time.Time, old []*x509.Certificate) (*authority, error) {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
 		return nil, err
@@ -57,7 +75,7 @@ func newAuthority(now time.Time, old []*x509.Certificate) (*authority, error) {
 	template := &x509.Certificate{
 		SerialNumber: serial,
 		// Names of old and new differ, so that no client takes one for the other.
-		Subject:   pkix.Name{CommonName: "latchkey serving CA " + hex.EncodeToString(serial.Bytes()[:4])},
+		Subject:   pkix.Name{CommonName: p.authority + " " + hex.EncodeToString(serial.Bytes()[:4])},
 		NotBefore: now.Add(-backdated), NotAfter: now.Add(authorityLifetime),
 		KeyUsage:              x509.KeyUsageCertSign | x509.KeyUsageCRLSign,
 		BasicConstraintsValid: true, IsCA: true, MaxPathLenZero: true,
@@ -70,11 +88,11 @@ func newAuthority(now time.Time, old []*x509.Certificate) (*authority, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &authority{certs: append([]*x509.Certificate{cert}, old...), key: key}, nil
+	return &authority{purpose: p, certs: append([]*x509.Certificate{cert}, old...), key: key}, nil
 }
 
 // parseAuthority reads what bundle and keyPEM wrote. Its errors hold nothing of the key.
-func parseAuthority(bundle, keyPEM []byte) (*authority, error) {
+func parseAuthority(p purpose, bundle, keyPEM []byte) (*authority, error) {
 	certs, err := parseCertificates(bundle)
 	if err != nil {
 		return nil, err
@@ -91,7 +109,7 @@ func parseAuthority(bundle, keyPEM []byte) (*authority, error) {
 	if !ok || !key.PublicKey.Equal(certs[0].PublicKey) || !certs[0].IsCA {
 		return nil, errors.New("the key is not the ECDSA key of the first certificate, or that is no CA's")
 	}
-	return &authority{certs: certs, key: key}, nil
+	return &authority{purpose: p, certs: certs, key: key}, nil
 }
 
 func parseCertificates(bundle []byte) ([]*x509.Certificate, error) {
@@ -120,22 +138,22 @@ func (a *authority) bundle() []byte {
 
 func (a *authority) keyPEM() ([]byte, error) { return encodeKey(a.key) }
 
-// issue makes a key and a serving certificate for the names, both PEM.
+// issue makes a key and a certificate for the names, both PEM.
 func (a *authority) issue(names []string, now time.Time) (certPEM, keyPEM []byte, err error) {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
 		return nil, nil, err
 	}
-	notAfter := now.Add(leafLifetime)
+	notAfter := now.Add(a.purpose.lifetime)
 	if end := a.certs[0].NotAfter; end.Before(notAfter) {
 		notAfter = end
 	}
 	template := &x509.Certificate{
 		SerialNumber: newSerial(),
-		Subject:      pkix.Name{CommonName: "latchkey-server"},
+		Subject:      pkix.Name{CommonName: a.purpose.leaf},
 		NotBefore:    now.Add(-backdated), NotAfter: notAfter,
 		KeyUsage:              x509.KeyUsageDigitalSignature,
-		ExtKeyUsage:           []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
+		ExtKeyUsage:           []x509.ExtKeyUsage{a.purpose.usage},
 		BasicConstraintsValid: true,
 	}
 	for _, name := range names {

@@ -36,9 +36,9 @@ func names(issuers, extra []string) []string {
 	return slices.Compact(out)
 }
 
-// stale says why a serving certificate must be issued again; "" when it is good. A new authority alone is no reason: the
-// certificate is served on until its own renewal, which gives clients time to learn the new authority.
-func stale(certPEM, keyPEM []byte, trusted []*x509.Certificate, wanted []string, now time.Time) string {
+// stale says why a certificate must be issued again; "" when it is good. A new authority alone is no reason: the certificate
+// is used on until its own renewal, which gives the other side time to learn the new authority.
+func (a *authority) stale(certPEM, keyPEM []byte, wanted []string, now time.Time) string {
 	pair, err := tls.X509KeyPair(certPEM, keyPEM)
 	if err != nil {
 		return "it does not parse"
@@ -48,10 +48,10 @@ func stale(certPEM, keyPEM []byte, trusted []*x509.Certificate, wanted []string,
 		return fmt.Sprintf("its names are %v instead of %v", has, wanted)
 	}
 	roots := x509.NewCertPool()
-	for _, c := range trusted {
+	for _, c := range a.certs {
 		roots.AddCert(c)
 	}
-	if _, err := leaf.Verify(x509.VerifyOptions{Roots: roots, CurrentTime: now}); err != nil {
+	if _, err := leaf.Verify(x509.VerifyOptions{Roots: roots, CurrentTime: now, KeyUsages: []x509.ExtKeyUsage{a.purpose.usage}}); err != nil {
 		return "the authority did not sign it, or it has expired"
 	}
 	if !now.Before(renewal(leaf)) {

@@ -23,7 +23,7 @@ func TestNamesAreThoseThatACertificateHas(t *testing.T) {
 		t.Errorf("names: %v", wanted)
 	}
 	now := time.Now()
-	a, err := newAuthority(now, nil)
+	a, err := newAuthority(serving(), now, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -31,18 +31,18 @@ func TestNamesAreThoseThatACertificateHas(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if why := stale(cert, key, a.certs, wanted, now); why != "" {
+	if why := a.stale(cert, key, wanted, now); why != "" {
 		t.Error(why)
 	}
 }
 
 func TestStale(t *testing.T) {
 	now := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
-	ours, err := newAuthority(now, nil)
+	ours, err := newAuthority(serving(), now, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	theirs, err := newAuthority(now, nil)
+	theirs, err := newAuthority(serving(), now, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -71,14 +71,14 @@ func TestStale(t *testing.T) {
 		"two thirds of its life": {cert, key, ours, wanted, now.Add(60 * 24 * time.Hour), false},
 		"expired":                {cert, key, ours, wanted, now.Add(91 * 24 * time.Hour), false},
 	} {
-		if why := stale(tc.cert, tc.key, tc.by.certs, tc.wanted, tc.at); (why == "") != tc.good {
+		if why := tc.by.stale(tc.cert, tc.key, tc.wanted, tc.at); (why == "") != tc.good {
 			t.Errorf("%s: %q", name, why)
 		}
 	}
 }
 
 func TestAuthorityIsReadBackAsWritten(t *testing.T) {
-	a, err := newAuthority(time.Now(), nil)
+	a, err := newAuthority(serving(), time.Now(), nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -86,14 +86,14 @@ func TestAuthorityIsReadBackAsWritten(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := parseAuthority(a.bundle(), key); err != nil {
+	if _, err := parseAuthority(serving(), a.bundle(), key); err != nil {
 		t.Error(err)
 	}
-	b, err := newAuthority(time.Now(), nil)
+	b, err := newAuthority(serving(), time.Now(), nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := parseAuthority(b.bundle(), key); err == nil {
+	if _, err := parseAuthority(serving(), b.bundle(), key); err == nil {
 		t.Error("another authority's key was accepted")
 	}
 }

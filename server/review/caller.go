@@ -21,7 +21,7 @@ type caller struct {
 
 // caller finds out who asks. A ServiceAccount's token may be for any of the issuers.
 func (h *Handler) caller(r *http.Request, s *registry.Snapshot) (*caller, error) {
-	if r.TLS != nil && len(r.TLS.VerifiedChains) > 0 {
+	if r.TLS != nil && len(r.TLS.VerifiedChains) > 0 && (h.Proven == nil || h.Proven(r.TLS)) {
 		return &caller{apiServer: true}, nil
 	}
 	raw, ok := bearer(r.Header)

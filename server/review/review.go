@@ -14,6 +14,7 @@
 package review
 
 import (
+	"crypto/tls"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -59,6 +60,8 @@ type Handler struct {
 	Holder *registry.Holder
 	// Verifier says which tokens are good.
 	Verifier *token.Verifier
+	// Proven says whether the client certificate of a connection still counts. When nil, it does for as long as the connection is open.
+	Proven func(*tls.ConnectionState) bool
 	// Callers proves and authorizes ServiceAccounts. When nil, kube-apiserver is the only caller.
 	Callers *workload.Callers
 	// Logger takes failures and why a token or a caller was refused; never a token.
