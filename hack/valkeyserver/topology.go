@@ -61,13 +61,16 @@ func StartCluster(t testing.TB, primaries int) []*Server {
 	return nodes
 }
 
-// AddReplica starts a node of the Cluster that follows the primary.
-func AddReplica(t testing.TB, primary *Server) *Server {
+// AddReplica starts a node of the Cluster that follows the primary, which is one of the nodes, and returns once all of them know it:
+// whoever doesn't would not vote for it.
+func AddReplica(t testing.TB, primary *Server, nodes []*Server) *Server {
 	t.Helper()
 	s := Start(t, Options{Args: []string{
 		"--cluster-enabled", "yes", "--cluster-node-timeout", "1000", "--cluster-port", freePort(t), "--cluster-require-full-coverage", "no", "--cluster-replica-validity-factor", "0",
 	}})
-	primary.meet(t, s)
+	for _, node := range nodes { // gossip alone may take longer than a test
+		node.meet(t, s)
+	}
 	id := primary.Do(t, "CLUSTER", "MYID")
 	s.await(t, "it knows its primary", func() bool { return strings.Contains(s.Do(t, "CLUSTER", "NODES"), id) })
 	s.await(t, "it may follow", func() bool {
@@ -75,6 +78,17 @@ func AddReplica(t testing.TB, primary *Server) *Server {
 		return err == nil
 	})
 	s.awaitFollowing(t, primary)
+	own := s.Do(t, "CLUSTER", "MYID")
+	for _, node := range nodes {
+		node.await(t, "it knows the replica", func() bool {
+			for line := range strings.Lines(node.Do(t, "CLUSTER", "NODES")) {
+				if strings.Contains(line, own+" ") && strings.Contains(line, "slave "+id) {
+					return true
+				}
+			}
+			return false
+		})
+	}
 	return s
 }
 

@@ -142,7 +142,7 @@ func TestFailoverLosesNothingThatWasTold(t *testing.T) {
 		},
 		"Cluster": func(t *testing.T) (valkey.Config, *valkeyserver.Server) {
 			nodes := valkeyserver.StartCluster(t, 3)
-			valkeyserver.AddReplica(t, nodes[1])
+			valkeyserver.AddReplica(t, nodes[1], nodes)
 			return valkey.Config{Addresses: []string{nodes[0].Address, nodes[2].Address}}, nodes[1]
 		},
 	} {
