@@ -69,7 +69,7 @@ func (r *rotation) controller() (kill func()) {
 	ended := make(chan error, 1)
 	go func() {
 		ended <- controllers.Run(ctx, controllers.Config{
-			REST: still.cp.RESTConfig(), Namespace: "default", HealthBindAddress: "0", ServingSecret: servingSecret, Now: r.now, Logger: logr.Discard(),
+			REST: still.cp.RESTConfig(), Namespace: "default", HealthBindAddress: "0", ServingSecret: servingSecret, ReviewAddress: reviewAddress, Now: r.now, Logger: logr.Discard(),
 			CheckStorage: storage.Check, PurgeStorage: storage.Purge,
 		})
 	}()
