@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+	"golang.org/x/sync/errgroup"
 	"k8s.io/apimachinery/pkg/runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -51,21 +52,24 @@ func newReplica(t *testing.T) *replica {
 	must(t, err)
 	devices, err := kubernetes.NewDevices(kept)
 	must(t, err)
+	signOuts, err := kubernetes.NewSignOuts(kept)
+	must(t, err)
 	ctx, cancel := context.WithCancel(context.WithoutCancel(t.Context()))
-	done := make(chan error, 1)
-	go func() { done <- grants.Start(ctx) }()
+	var following errgroup.Group
+	following.Go(func() error { return grants.Start(ctx) })
+	following.Go(func() error { return signOuts.Start(ctx) })
 	t.Cleanup(func() {
 		cancel()
-		must(t, <-done)
+		must(t, following.Wait())
 		proxy.Close()
 	})
-	eventually(t, "the grants are read", func(context.Context) (bool, error) { return grants.Synced(), nil })
+	eventually(t, "the grants and sign-outs are read", func(context.Context) (bool, error) { return grants.Synced() && signOuts.Synced(), nil })
 	r := &replica{Proxy: proxy, t: t, iss: registrytest.Issuer(t, "https://login.example.com", time.Now())}
 	holder := &registry.Holder{}
 	holder.Store(registry.NewSnapshot([]*registry.Issuer{r.iss}))
 	metrics, err := server.NewMetrics(prometheus.NewRegistry())
 	must(t, err)
-	handler, err := server.New(server.Config{Holder: holder, Grants: grants, Devices: devices, Metrics: metrics, Logger: quiet})
+	handler, err := server.New(server.Config{Holder: holder, Grants: grants, Devices: devices, SignOuts: signOuts, Metrics: metrics, Logger: quiet})
 	must(t, err)
 	s := httptest.NewServer(handler)
 	t.Cleanup(s.Close)
