@@ -6,6 +6,7 @@ import (
 	"crypto/x509"
 	"encoding/pem"
 	"testing"
+	"time"
 
 	"github.com/zitadel/oidc/v3/pkg/client/rp"
 	"github.com/zitadel/oidc/v3/pkg/client/rs"
@@ -109,7 +110,8 @@ func zitadelDevice(t *testing.T) {
 	if _, err := dora(t).visit(t.Context(), asked.VerificationURIComplete, "allow"); err != nil {
 		t.Fatal(err)
 	}
-	tokens, err := rp.DeviceAccessToken(t.Context(), asked.DeviceCode, pollInterval, party) // it was allowed: no need to wait
+	interval := time.Duration(asked.Interval) * time.Second // the library waits for that long, and then for an answer no longer
+	tokens, err := rp.DeviceAccessToken(t.Context(), asked.DeviceCode, interval, party)
 	if err != nil {
 		t.Fatal(err)
 	}
