@@ -107,3 +107,19 @@ func TestTokensForKubernetesAreShort(t *testing.T) {
 		}
 	}
 }
+
+// kube-apiserver can't verify EdDSA.
+func TestTokensForKubernetesAreSignedSoThatItCanVerifyThem(t *testing.T) {
+	for algorithms, want := range map[string]keys.Algorithm{
+		"[ES256, RS256]": keys.ES256, "[EdDSA, ES256]": keys.ES256, "[EdDSA, PS256]": keys.PS256, "[RS256, EdDSA]": keys.RS256, "[EdDSA]": keys.EdDSA,
+	} {
+		m := newMemory(t)
+		config, problems := AuthorizationServer(m, m.addServer(t, "x", `{issuer: "https://x.example.com", kubernetes: {audiences: [kube]}, signing: {algorithms: `+algorithms+`}}`))
+		if config == nil {
+			t.Fatal(problems)
+		}
+		if got := kubernetesResource(config).Algorithm; got != want {
+			t.Errorf("%s: %s, want %s", algorithms, got, want)
+		}
+	}
+}

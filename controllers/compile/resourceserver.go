@@ -177,6 +177,19 @@ func kubernetesResource(config *registry.Config) *registry.Resource {
 	return &registry.Resource{
 		Identifier: config.KubernetesAudiences[0], UID: config.UID, DisplayName: "Kubernetes API",
 		Scopes:   []*registry.Scope{{Name: oauth.ScopeKubernetes, Description: "Act as you in the Kubernetes cluster"}},
-		Lifetime: min(config.Lifetimes.AccessToken, maxKubernetesLifetime), Algorithm: config.AccessTokenAlgorithm, Kubernetes: true,
+		Lifetime: min(config.Lifetimes.AccessToken, maxKubernetesLifetime), Algorithm: kubernetesAlgorithm(config), Kubernetes: true,
 	}
+}
+
+// kubernetesAlgorithm is one that kube-apiserver can verify where the issuer has one: it knows no EdDSA.
+func kubernetesAlgorithm(config *registry.Config) keys.Algorithm {
+	if config.AccessTokenAlgorithm != keys.EdDSA {
+		return config.AccessTokenAlgorithm
+	}
+	for _, a := range config.Algorithms {
+		if a != keys.EdDSA {
+			return a
+		}
+	}
+	return config.AccessTokenAlgorithm
 }

@@ -113,6 +113,27 @@ func (i *issue) describeAccess() {
 			i.access.UserUID = i.user.UID
 		}
 	}
+	if i.target != nil && i.target.Resource.Kubernetes {
+		i.describeToKubernetes()
+	}
+}
+
+// describeToKubernetes says in a token for kube-apiserver what that has to know to take it without asking. A token that can't say it is
+// issued without: whoever asks about it is told all the same.
+func (i *issue) describeToKubernetes() {
+	origin, ok := i.req.iss.Client(i.access.Origin().ID)
+	if !ok || origin.UID != i.access.Origin().UID {
+		origin = nil
+	}
+	user, err := token.NewKubernetesUser(i.user, i.workload, origin, i.access.Actors())
+	if err == nil {
+		err = user.Fits()
+	}
+	if err != nil {
+		i.req.audit = append(i.req.audit, slog.String("without_kubernetes_claim", err.Error()))
+		return
+	}
+	i.access.Kubernetes = user
 }
 
 func (i *issue) describeIdentity() {

@@ -7,8 +7,8 @@ import (
 	authenticationv1 "k8s.io/api/authentication/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
+	"github.com/latchkey-io/latchkey/server/oauth"
 	"github.com/latchkey-io/latchkey/server/registry/registrytest"
-	"github.com/latchkey-io/latchkey/server/review"
 )
 
 // newWebhookFixture is a reviewer that kube-apiserver asks.
@@ -34,7 +34,7 @@ func TestKubectlWithAnAccessToken(t *testing.T) {
 	if user.Username != "oauth:alice" || user.UID != registrytest.AliceUID || len(user.Groups) != 2 || user.Groups[0] != "oauth:family" || user.Groups[1] != "system:authenticated" {
 		t.Errorf("kubectl is %+v", user)
 	}
-	if got := user.Extra[review.ExtraCredentialID]; len(got) != 1 || got[0] != "JTI="+access.ID {
+	if got := user.Extra[oauth.ExtraCredentialID]; len(got) != 1 || got[0] != "JTI="+access.ID {
 		t.Errorf("extra is %v", user.Extra)
 	}
 }

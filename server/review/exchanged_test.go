@@ -5,8 +5,8 @@ import (
 	"slices"
 	"testing"
 
+	"github.com/latchkey-io/latchkey/server/oauth"
 	"github.com/latchkey-io/latchkey/server/registry/registrytest"
-	"github.com/latchkey-io/latchkey/server/review"
 	"github.com/latchkey-io/latchkey/server/token"
 )
 
@@ -27,8 +27,8 @@ func TestReviewOfATokenThatWasGotByExchange(t *testing.T) {
 		if code != http.StatusOK || !got.Authenticated || got.User.Username != username {
 			t.Errorf("HTTP %d %+v, want %s", code, got, username)
 		}
-		if extra := got.User.Extra; !slices.Equal(extra[review.ExtraActor], []string{registrytest.Nightly, registrytest.Native}) ||
-			!slices.Equal(extra[review.ExtraClientID], []string{registrytest.Nightly}) || !slices.Equal(extra[review.ExtraScope], []string{registrytest.PhotosRead}) {
+		if extra := got.User.Extra; !slices.Equal(extra[oauth.ExtraActor], []string{registrytest.Nightly, registrytest.Native}) ||
+			!slices.Equal(extra[oauth.ExtraClientID], []string{registrytest.Nightly}) || !slices.Equal(extra[oauth.ExtraScope], []string{registrytest.PhotosRead}) {
 			t.Errorf("extra %v", extra)
 		}
 	}
@@ -50,7 +50,7 @@ func TestReviewOfATokenThatWasGotByExchange(t *testing.T) {
 	wantNo(t, got, code)
 	// A token that was not got by exchange has no actor.
 	f.publish(f.iss)
-	if got, _ := f.ask(t, f.sign(t, f.access(registrytest.Photos)), registrytest.Photos); !got.Authenticated || got.User.Extra[review.ExtraActor] != nil {
+	if got, _ := f.ask(t, f.sign(t, f.access(registrytest.Photos)), registrytest.Photos); !got.Authenticated || got.User.Extra[oauth.ExtraActor] != nil {
 		t.Errorf("%+v", got)
 	}
 }
@@ -66,8 +66,8 @@ func TestReviewOfATokenForAWorkload(t *testing.T) {
 	if user := got.User; code != http.StatusOK || !got.Authenticated || user.Username != "oauth:serviceaccount:demo:backup" || user.UID != "uid-backup" || len(user.Groups) > 0 {
 		t.Errorf("HTTP %d %+v", code, got)
 	}
-	if extra := got.User.Extra; !slices.Equal(extra[review.ExtraActor], []string{registrytest.Nightly}) || !slices.Equal(extra[review.ExtraClientID], []string{registrytest.Nightly}) ||
-		!slices.Equal(extra[review.ExtraScope], []string{registrytest.PhotosRead}) || extra[review.ExtraGrantID] != nil {
+	if extra := got.User.Extra; !slices.Equal(extra[oauth.ExtraActor], []string{registrytest.Nightly}) || !slices.Equal(extra[oauth.ExtraClientID], []string{registrytest.Nightly}) ||
+		!slices.Equal(extra[oauth.ExtraScope], []string{registrytest.PhotosRead}) || extra[oauth.ExtraGrantID] != nil {
 		t.Errorf("extra %v", extra)
 	}
 	a.WorkloadUID = ""

@@ -11,9 +11,9 @@ import (
 	authenticationv1 "k8s.io/api/authentication/v1"
 
 	"github.com/latchkey-io/latchkey/server/keys"
+	"github.com/latchkey-io/latchkey/server/oauth"
 	"github.com/latchkey-io/latchkey/server/registry"
 	"github.com/latchkey-io/latchkey/server/registry/registrytest"
-	"github.com/latchkey-io/latchkey/server/review"
 	"github.com/latchkey-io/latchkey/server/store"
 	"github.com/latchkey-io/latchkey/server/token"
 )
@@ -28,11 +28,11 @@ func TestAGoodTokenIsAnsweredWhole(t *testing.T) {
 		User: authenticationv1.UserInfo{
 			Username: "oauth:alice", UID: registrytest.AliceUID, Groups: []string{"oauth:" + registrytest.Family},
 			Extra: map[string]authenticationv1.ExtraValue{
-				review.ExtraCredentialID: {"JTI=" + access.ID},
-				review.ExtraIssuer:       {issuerURL},
-				review.ExtraClientID:     {registrytest.PrintShop},
-				review.ExtraScope:        {"openid", registrytest.PhotosRead},
-				review.ExtraGrantID:      {f.grant.ID},
+				oauth.ExtraCredentialID: {"JTI=" + access.ID},
+				oauth.ExtraIssuer:       {issuerURL},
+				oauth.ExtraClientID:     {registrytest.PrintShop},
+				oauth.ExtraScope:        {"openid", registrytest.PhotosRead},
+				oauth.ExtraGrantID:      {f.grant.ID},
 			},
 		},
 	}
@@ -49,7 +49,7 @@ func TestAClientsOwnTokenIsNamedAfterTheClient(t *testing.T) {
 	if got.User.Username != "oauth:client:demo:print-shop" || got.User.UID != registrytest.PrintShopUID || len(got.User.Groups) > 0 {
 		t.Errorf("got %+v", got.User)
 	}
-	if _, ok := got.User.Extra[review.ExtraGrantID]; ok {
+	if _, ok := got.User.Extra[oauth.ExtraGrantID]; ok {
 		t.Error("it has a grant")
 	}
 }
@@ -221,7 +221,7 @@ func TestScopesThatAreWithdrawn(t *testing.T) {
 			access.Scopes = append(access.Scopes, registrytest.PhotosWrite)
 			test.change(t, f)
 			got, _ := f.ask(t, f.sign(t, access), registrytest.Photos)
-			if scopes := got.User.Extra[review.ExtraScope]; !got.Authenticated || !slices.Equal(scopes, test.want) {
+			if scopes := got.User.Extra[oauth.ExtraScope]; !got.Authenticated || !slices.Equal(scopes, test.want) {
 				t.Errorf("got %v with %v, want %v", got.Authenticated, scopes, test.want)
 			}
 		})

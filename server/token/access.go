@@ -36,6 +36,9 @@ type Access struct {
 	IssuedAt, ExpiresAt time.Time
 	// AuthTime is when the user signed in; zero where no user takes part.
 	AuthTime time.Time
+	// Kubernetes is what a token for kube-apiserver says to one that verifies it by itself; nil for every other token. It says how things
+	// were when the token was issued: whoever asks Latchkey is told how they are, and this is never read again.
+	Kubernetes *KubernetesUser
 }
 
 // Party is a client, as the very object that it was.
@@ -124,7 +127,8 @@ type latchkeyClaim struct {
 	User   string  `json:"user,omitempty"`
 	Via    []Shown `json:"via,omitempty"`
 
-	ServiceAccount *accountClaim `json:"serviceAccount,omitempty"`
+	ServiceAccount *accountClaim   `json:"serviceAccount,omitempty"`
+	Kubernetes     *KubernetesUser `json:"kubernetes,omitempty"`
 }
 
 // Sign mints the token with the issuer's key of the algorithm that is in use at the time now. keys.ErrNoSigner when there
@@ -147,7 +151,7 @@ func (a *Access) Sign(set *keys.Set, alg keys.Algorithm, now time.Time) (string,
 		Scope:    oauth.JoinScope(a.Scopes),
 		AuthTime: numericDate(a.AuthTime),
 		Actor:    a.Actor(),
-		Latchkey: latchkeyClaim{Grant: a.GrantID, Client: a.ClientUID, User: a.UserUID, Via: a.Via, ServiceAccount: account},
+		Latchkey: latchkeyClaim{Grant: a.GrantID, Client: a.ClientUID, User: a.UserUID, Via: a.Via, ServiceAccount: account, Kubernetes: a.Kubernetes},
 	})
 }
 
