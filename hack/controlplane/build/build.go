@@ -11,6 +11,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -57,6 +58,8 @@ type Target struct {
 	// Reproducible makes the program independent of the machine it is built on (no cgo, no local paths). Without it, the
 	// packages are shared in Go's build cache with every `go run` and `go test`.
 	Reproducible bool
+	// Race has the program look for data races while it runs, and tell of them on standard error.
+	Race bool
 }
 
 // Run compiles the target and writes progress. It is quick when Go's build cache knows the answer.
@@ -65,7 +68,7 @@ func (t Target) Run(ctx context.Context, progress io.Writer) error {
 		return err
 	}
 	// -v names each package as it is compiled, which is the only measure of progress the go command gives.
-	cmd := exec.CommandContext(ctx, "go", "build", "-v", "-mod=readonly", "-ldflags", t.LDFlags, "-o", t.Output, t.Package)
+	cmd := exec.CommandContext(ctx, "go", "build", "-v", "-mod=readonly", "-race="+strconv.FormatBool(t.Race), "-ldflags", t.LDFlags, "-o", t.Output, t.Package)
 	cmd.Dir = t.Dir
 	cmd.Env = append(os.Environ(), "GOWORK=off", "GOOS="+runtime.GOOS, "GOARCH="+runtime.GOARCH)
 	if t.Reproducible {

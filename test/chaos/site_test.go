@@ -1,0 +1,242 @@
+package chaos
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"fmt"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/latchkey-io/latchkey/hack/dev/browser"
+)
+
+const (
+	// callback is where users are sent back to. Nobody opens it. Consent is remembered for it, as it would not be for a loopback address.
+	callback = "https://app.example/callback"
+	password = "wonderland"
+	// machineSecret is that of the client without a user.
+	machineSecret = "a-client-secret-of-enough-length-for-anybody"
+)
+
+// layout says what a site is made of.
+type layout struct {
+	servers, controllers int
+	// serverArgs follow the site's own.
+	serverArgs []string
+	// serverKubeconfig is that of the servers when it is not their ServiceAccount's own, as with a proxy on the way.
+	serverKubeconfig string
+}
+
+// site is an issuer with everything that a flow needs, some servers of it behind one address, and controllers.
+type site struct {
+	t      *testing.T
+	report *report
+	// name is that of the AuthorizationServer, the LocalUser and the namespace, no other site's.
+	name string
+	// issuer is http, at the address of front.
+	issuer, identifier   string
+	servers, controllers []*replica
+	// front is the servers' Service. reviews are asked directly.
+	front   *service
+	reviews *http.Client
+	// client is an app's. It follows no redirect.
+	client *http.Client
+	// user is signed in, and has approved the app.
+	user *browser.Browser
+}
+
+// newSite starts one controller and so many servers.
+func newSite(t *testing.T, r *report, servers int) *site {
+	t.Helper()
+	return newSiteOf(t, r, layout{servers: servers, controllers: 1})
+}
+
+// newSiteOf starts a site, and returns when every server is ready and the user has approved the app.
+func newSiteOf(t *testing.T, r *report, l layout) *site {
+	t.Helper()
+	s := &site{t: t, report: r, name: "chaos-" + strings.ToLower(rand.Text()[:8])}
+	address := loopback(t)
+	s.issuer, s.identifier = "http://"+address, "https://orders."+s.name+".svc"
+	for i := range l.controllers {
+		s.controllers = append(s.controllers, s.newController(i, l.controllers > 1))
+	}
+	s.declare()
+	for i := range l.servers {
+		s.servers = append(s.servers, s.newServer(i, l))
+	}
+	s.front = newService(t, address, s.servers, func(r *replica) string { return r.public })
+	s.reviews, s.client = reviewer(t, r), &http.Client{Transport: s.transport()}
+	s.isReady(s.servers...)
+	eventually(t, "the service knows that", func(context.Context) (bool, error) {
+		for _, e := range s.front.endpoints {
+			if !e.ready.Load() {
+				return false, nil
+			}
+		}
+		return true, nil
+	})
+	s.approve()
+	return s
+}
+
+// isReady waits until all replicas are.
+func (s *site) isReady(replicas ...*replica) {
+	s.t.Helper()
+	for _, r := range replicas {
+		eventually(s.t, r.name+" is ready", func(ctx context.Context) (bool, error) {
+			if err := r.present().Failure(); err != nil {
+				return false, err
+			}
+			return r.ready(ctx)
+		})
+	}
+}
+
+// started starts a replica until the test ends.
+func (s *site) started(r *replica) *replica {
+	s.t.Helper()
+	r.log = filepath.Join(cluster.Dir, s.name+"-"+r.name+".log")
+	must(s.t, r.start())
+	s.t.Cleanup(func() {
+		if err := r.failure(); err != nil {
+			s.report.broken("%v", err)
+		}
+		must(s.t, r.present().Stop(stopGrace))
+		if s.t.Failed() {
+			s.t.Logf("the end of %s's log:\n%s", r.name, r.present().Tail())
+		}
+	})
+	return r
+}
+
+func (s *site) newController(i int, elect bool) *replica {
+	s.t.Helper()
+	r := &replica{name: fmt.Sprintf("controller-%d", i), health: loopback(s.t)}
+	r.args = []string{"controller", "--kubeconfig=" + identity("latchkey-controller"), "--namespace=" + operatorNamespace,
+		"--health-bind-address=" + r.health, fmt.Sprintf("--leader-elect=%t", elect)}
+	return s.started(r)
+}
+
+func (s *site) newServer(i int, l layout) *replica {
+	s.t.Helper()
+	r := &replica{name: fmt.Sprintf("server-%d", i), public: loopback(s.t), review: loopback(s.t), health: loopback(s.t)}
+	kubeconfig := l.serverKubeconfig
+	if kubeconfig == "" {
+		kubeconfig = identity("latchkey-server")
+	}
+	r.args = append([]string{"server", "--kubeconfig=" + kubeconfig, "--namespace=" + operatorNamespace,
+		"--bind-address=" + loopback(s.t), "--http-bind-address=" + r.public, "--review-bind-address=" + r.review, "--health-bind-address=" + r.health,
+		"--tls-cert-file=" + cluster.Review.ServerCert, "--tls-key-file=" + cluster.Review.ServerKey, "--review-client-ca-file=" + cluster.Review.ClientCA,
+		"--secret-usage-delay=1s"}, l.serverArgs...)
+	return s.started(r)
+}
+
+// reviewer is an HTTP client that reviews tokens as kube-apiserver does, by its client certificate.
+func reviewer(t *testing.T, r *report) *http.Client {
+	t.Helper()
+	authority, err := os.ReadFile(cluster.Review.ServerCA)
+	must(t, err)
+	pool := x509.NewCertPool()
+	pool.AppendCertsFromPEM(authority)
+	certificate, err := tls.LoadX509KeyPair(cluster.Review.ClientCert, cluster.Review.ClientKey)
+	must(t, err)
+	transport := &http.Transport{TLSClientConfig: &tls.Config{RootCAs: pool, Certificates: []tls.Certificate{certificate}, MinVersion: tls.VersionTLS12}, MaxIdleConnsPerHost: 64}
+	t.Cleanup(transport.CloseIdleConnections)
+	return &http.Client{Transport: counting{transport, r}, Timeout: attemptTimeout}
+}
+
+// declare applies the site's objects, and waits until all of them are honoured. They go with the test.
+func (s *site) declare() {
+	s.t.Helper()
+	s.apply(strings.NewReplacer("NAME", s.name, "ISSUER", s.issuer, "IDENTIFIER", s.identifier, "CALLBACK", callback, "SECRET", machineSecret).Replace(`
+apiVersion: v1
+kind: Namespace
+metadata: {name: NAME}
+---
+apiVersion: oauth.latchkey.io/v1alpha1
+kind: AuthorizationServer
+metadata: {name: NAME}
+spec: {issuer: "ISSUER"}
+---
+# wonderland
+apiVersion: v1
+kind: Secret
+metadata: {name: NAME-password, namespace: latchkey-system}
+stringData: {password-hash: "$argon2id$v=19$m=19456,t=2,p=1$G6XxIa1P0gWKsPvS1kGlaA$SnGx29lJShcr/ei3HBZoQrBvWGx4o916hf/BUNtI10Q"}
+---
+apiVersion: oauth.latchkey.io/v1alpha1
+kind: LocalUser
+metadata: {name: NAME}
+spec: {authorizationServerNames: [NAME], displayName: A User, passwordSecretRef: {name: NAME-password}}
+---
+apiVersion: oauth.latchkey.io/v1alpha1
+kind: ResourceServer
+metadata: {name: orders, namespace: NAME}
+spec:
+  authorizationServerNames: [NAME]
+  identifier: IDENTIFIER
+  displayName: Orders
+  scopes: [{name: orders.read, description: See your orders}]
+---
+apiVersion: oauth.latchkey.io/v1alpha1
+kind: OAuthClient
+metadata: {name: app, namespace: NAME}
+spec:
+  authorizationServerName: NAME
+  displayName: The App
+  type: Public
+  redirectURIs: ["CALLBACK"]
+  grantTypes: [authorization_code, refresh_token]
+  scopes: [openid, offline_access]
+  resources: [{namespace: NAME, name: orders, scopes: [orders.read]}]
+---
+apiVersion: v1
+kind: Secret
+metadata: {name: machine-oauth, namespace: NAME}
+stringData: {client-secret: SECRET}
+---
+apiVersion: oauth.latchkey.io/v1alpha1
+kind: OAuthClient
+metadata: {name: machine, namespace: NAME}
+spec:
+  authorizationServerName: NAME
+  displayName: A Machine
+  type: Confidential
+  grantTypes: [client_credentials]
+  resources: [{namespace: NAME, name: orders, scopes: [orders.read]}]
+  authentication: {clientSecret: {source: Existing, secretName: machine-oauth}}
+`))
+	s.t.Cleanup(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), patience)
+		defer cancel()
+		for _, objects := range [][]string{{"oauthclients", "--namespace=" + s.name, "--all"}, {"authorizationserver", s.name}, {"localuser", s.name}} {
+			if _, _, err := cluster.Kubectl(ctx, append([]string{"delete", "--wait=false"}, objects...)...); err != nil {
+				s.t.Error(err)
+			}
+		}
+	})
+	s.honoured("authorizationserver/"+s.name, "localuser/"+s.name)
+	s.honoured("--namespace="+s.name, "resourceserver/orders", "oauthclient/app", "oauthclient/machine")
+}
+
+func (s *site) apply(manifests string) {
+	s.t.Helper()
+	_, _, err := cluster.KubectlInput(s.t.Context(), strings.NewReader(manifests), "apply", "--server-side", "-f", "-")
+	must(s.t, err)
+}
+
+// honoured waits until objects are Ready.
+func (s *site) honoured(objects ...string) {
+	s.t.Helper()
+	_, _, err := cluster.Kubectl(s.t.Context(), append([]string{"wait", "--for=condition=Ready", "--timeout=" + patience.String()}, objects...)...)
+	must(s.t, err)
+}
+
+// attemptTimeout is how long clients wait for one answer. The server answers sooner, be it by saying that it can't.
+const attemptTimeout = 30 * time.Second

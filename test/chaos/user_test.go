@@ -1,0 +1,85 @@
+package chaos
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"strings"
+
+	"github.com/latchkey-io/latchkey/hack/dev/browser"
+)
+
+// transport is that of clients and browsers, which keep their connections and are counted.
+func (s *site) transport() http.RoundTripper {
+	transport := &http.Transport{MaxIdleConnsPerHost: 64}
+	s.t.Cleanup(transport.CloseIdleConnections)
+	return counting{transport, s.report}
+}
+
+// approve has the user sign in and approve the app.
+func (s *site) approve() {
+	s.t.Helper()
+	b, err := browser.New(s.transport())
+	must(s.t, err)
+	s.user = b
+	f := s.newFlow()
+	page, err := b.Get(s.t.Context(), f.url())
+	must(s.t, err)
+	for _, step := range []struct {
+		button string
+		fields map[string]string
+	}{{"sign-in", map[string]string{"username": s.name, "password": password}}, {"allow", nil}} {
+		page = s.press(s.onward(page), step.button, step.fields)
+	}
+	if f.code = codeOf(s.onward(page)); f.code == "" {
+		s.t.Fatal("approved, the user gets no code")
+	}
+	must(s.t, f.redeem(s.t.Context())) // an approval is remembered while a grant of it lives
+}
+
+// onward follows redirects until one leads to the app, or a page comes.
+func (s *site) onward(page *browser.Page) *browser.Page {
+	s.t.Helper()
+	for range 10 {
+		if page.Next == nil || strings.HasPrefix(page.Next.String(), callback) {
+			return page
+		}
+		next, err := s.user.Get(s.t.Context(), page.Next.String())
+		must(s.t, err)
+		page = next
+	}
+	s.t.Fatal("the server redirects in a circle")
+	return nil
+}
+
+func (s *site) press(page *browser.Page, button string, fields map[string]string) *browser.Page {
+	s.t.Helper()
+	form, err := page.Form(button)
+	must(s.t, err)
+	next, err := s.user.Submit(s.t.Context(), form, button, fields)
+	must(s.t, err)
+	return next
+}
+
+// codeOf is the code that a redirect brings the app, or empty.
+func codeOf(page *browser.Page) string {
+	if page.Next == nil || !strings.HasPrefix(page.Next.String(), callback) {
+		return ""
+	}
+	return page.Next.Query().Get("code")
+}
+
+// authorize asks for a code for the user, who is signed in and has approved it.
+func (f *flow) authorize(ctx context.Context) error {
+	_, err := insist(ctx, func() (again bool, err error) {
+		page, err := f.site.user.Get(ctx, f.url())
+		if err != nil || transient(page.Status) {
+			return true, err
+		}
+		if f.code = codeOf(page); f.code == "" {
+			return false, fmt.Errorf("no code but HTTP %d: %v %s", page.Status, page.Next, page.Text())
+		}
+		return false, nil
+	})
+	return err
+}
