@@ -220,7 +220,7 @@ func (p *process) listeners(ctx context.Context, s *stores) ([]server.Listener, 
 	if err != nil {
 		return nil, err
 	}
-	reviews := &review.Handler{Holder: p.holder, Verifier: &token.Verifier{Grants: s.grants, SignOuts: s.signOuts, Now: time.Now}, Proven: proven, Callers: callers, Logger: p.logger}
+	reviews := &review.Handler{Holder: p.holder, Verifier: &token.Verifier{Grants: s.grants, SignOuts: s.signOuts, Now: time.Now, Seen: token.NewSeen()}, Proven: proven, Callers: callers, Logger: p.logger}
 	all := []server.Listener{
 		{Name: "https", Address: o.address, TLS: server.TLSConfig(serving), Handler: public},
 		{Name: "review", Address: o.reviewAddress, TLS: reviewTLS, Handler: reviews},

@@ -54,7 +54,7 @@ type reviewed struct {
 
 func (s *site) reviewAt(raw any, audience string) reviewed {
 	s.t.Helper()
-	h := &review.Handler{Holder: s.Holder, Verifier: &token.Verifier{Grants: s.Grants, SignOuts: s.SignOuts, Now: s.Clock.Now}, Logger: slog.New(slog.NewTextHandler(s.Log, nil))}
+	h := &review.Handler{Holder: s.Holder, Verifier: &token.Verifier{Grants: s.Grants, SignOuts: s.SignOuts, Now: s.Clock.Now, Seen: token.NewSeen()}, Logger: slog.New(slog.NewTextHandler(s.Log, nil))}
 	body, err := json.Marshal(map[string]any{"spec": map[string]any{"token": raw, "audiences": []string{audience}}})
 	if err != nil {
 		s.t.Fatal(err)

@@ -137,7 +137,7 @@ func routes(c Config, pages *ui.Pages) map[string]route {
 		get      = []string{http.MethodGet}
 		post     = []string{http.MethodPost}
 		getPost  = []string{http.MethodGet, http.MethodPost}
-		verifier = &token.Verifier{Grants: c.Grants, SignOuts: c.SignOuts, Now: c.Now}
+		verifier = &token.Verifier{Grants: c.Grants, SignOuts: c.SignOuts, Now: c.Now, Seen: token.NewSeen()}
 		sessions = session.Loader{SignOuts: c.SignOuts}
 		source   = sourceOf(c.TrustedProxies)
 		clients  = clientauth.New(clientsConfig(c))

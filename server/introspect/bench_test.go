@@ -29,7 +29,7 @@ func BenchmarkIntrospect(b *testing.B) {
 	iss = registrytest.WithResource(iss, &declared)
 	clock := func() time.Time { return now }
 	h := introspect.New(introspect.Config{
-		Verifier: &token.Verifier{Grants: memory.New(clock), SignOuts: memory.NewSignOuts(clock), Now: clock}, Clients: clientauth.New(clientauth.Config{}), Now: clock, Logger: slog.New(slog.DiscardHandler),
+		Verifier: &token.Verifier{Grants: memory.New(clock), SignOuts: memory.NewSignOuts(clock), Now: clock, Seen: token.NewSeen()}, Clients: clientauth.New(clientauth.Config{}), Now: clock, Logger: slog.New(slog.DiscardHandler),
 		Source: func(*http.Request) netip.Addr { return netip.Addr{} },
 	})
 	access := &token.Access{

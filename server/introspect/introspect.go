@@ -80,11 +80,12 @@ func (h *Handler) Serve(w http.ResponseWriter, r *http.Request, iss *registry.Is
 	if raw == "" {
 		return oauth.Errorf(oauth.InvalidRequest, "token is missing")
 	}
-	asked, err := h.permitted(r.Context(), iss, c, raw)
+	candidate := h.Verifier.Seen.Candidate(raw)
+	asked, err := h.permitted(r.Context(), iss, c, &candidate)
 	if err != nil {
 		return err
 	}
-	answer, err := h.introspect(r.Context(), iss, raw, asked)
+	answer, err := h.introspect(r.Context(), iss, candidate, asked)
 	if err != nil {
 		return err
 	}
@@ -102,12 +103,12 @@ func (h *Handler) refused(r *http.Request, iss *registry.Issuer, err error) {
 }
 
 // permitted are those of the audiences that the token claims which the caller may ask about. Tokens of others cost nothing.
-func (h *Handler) permitted(ctx context.Context, iss *registry.Issuer, c *caller, raw string) ([]string, error) {
-	if issuer, _ := token.PeekIssuer(raw); issuer != iss.URL {
+func (h *Handler) permitted(ctx context.Context, iss *registry.Issuer, c *caller, presented *token.Candidate) ([]string, error) {
+	if presented.Issuer() != iss.URL {
 		return nil, nil
 	}
 	var permitted []string
-	for _, audience := range token.PeekAudience(raw) {
+	for _, audience := range presented.Audience() {
 		resource, ok := token.ResourceOf(iss, audience)
 		if !ok {
 			continue
@@ -126,11 +127,11 @@ func (h *Handler) permitted(ctx context.Context, iss *registry.Issuer, c *caller
 }
 
 // introspect says what counts of the token at the audiences.
-func (h *Handler) introspect(ctx context.Context, iss *registry.Issuer, raw string, audiences []string) (response, error) {
+func (h *Handler) introspect(ctx context.Context, iss *registry.Issuer, presented token.Candidate, audiences []string) (response, error) {
 	if len(audiences) == 0 {
 		return response{}, nil
 	}
-	a, err := h.Verifier.Active(ctx, iss, raw, audiences)
+	a, err := h.Verifier.ActiveCandidate(ctx, iss, presented, audiences)
 	if errors.Is(err, token.ErrInactive) {
 		h.Logger.DebugContext(ctx, "a token is not active", "issuer", iss.URL, "audiences", audiences, "reason", err)
 		return response{}, nil

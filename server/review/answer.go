@@ -21,8 +21,8 @@ func (h *Handler) review(ctx context.Context, s *registry.Snapshot, c *caller, s
 		return authenticationv1.TokenReviewStatus{Error: "spec.audiences is missing: name the identifier of the resource server"}, nil
 	}
 	// Tokens of others reach us by every request that no authenticator before took: they must cost nothing.
-	issuer, _ := token.PeekIssuer(spec.Token)
-	iss, ok := s.ByURL(issuer)
+	candidate := h.Verifier.Seen.Candidate(spec.Token)
+	iss, ok := s.ByURL(candidate.Issuer())
 	if !ok {
 		return no(), nil
 	}
@@ -33,7 +33,7 @@ func (h *Handler) review(ctx context.Context, s *registry.Snapshot, c *caller, s
 	if err != nil || len(audiences) == 0 {
 		return no(), err
 	}
-	active, err := h.Verifier.Active(registry.In(ctx, iss), iss, spec.Token, audiences)
+	active, err := h.Verifier.ActiveCandidate(registry.In(ctx, iss), iss, candidate, audiences)
 	if errors.Is(err, token.ErrInactive) {
 		h.Logger.DebugContext(ctx, "a token is not active", "issuer", iss.URL, "audiences", audiences, "reason", err)
 		return no(), nil

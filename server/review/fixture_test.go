@@ -65,7 +65,7 @@ func newFixture(t testing.TB) *fixture {
 	if err != nil {
 		t.Fatal(err)
 	}
-	f.handler.Verifier = &token.Verifier{Grants: places.Grants(), SignOuts: memory.NewSignOuts(f.clock), Now: f.clock}
+	f.handler.Verifier = &token.Verifier{Grants: places.Grants(), SignOuts: memory.NewSignOuts(f.clock), Now: f.clock, Seen: token.NewSeen()}
 	f.publish(f.iss)
 	return f
 }

@@ -40,7 +40,7 @@ func newFixture(t testing.TB) *fixture {
 	if err := f.grants.Create(t.Context(), f.grant); err != nil {
 		t.Fatal(err)
 	}
-	f.verifier = &Verifier{Grants: f.grants, SignOuts: memory.NewSignOuts(f.clock), Now: f.clock}
+	f.verifier = &Verifier{Grants: f.grants, SignOuts: memory.NewSignOuts(f.clock), Now: f.clock, Seen: NewSeen()}
 	return f
 }
 

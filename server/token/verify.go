@@ -29,6 +29,8 @@ type Verifier struct {
 	Grants   store.Grants
 	SignOuts store.SignOuts
 	Now      func() time.Time
+	// Seen spares the cryptography of tokens that are presented again. When nil, each is verified each time.
+	Seen *Seen
 }
 
 // Active is a good access token with what it stands for.
@@ -47,13 +49,18 @@ type Active struct {
 // Active verifies an access token of the issuer for a party that answers to one of the audiences at least. An error that
 // is ErrInactive is a definite no; any other means that the answer is not known, which is never to be taken for "no".
 func (v *Verifier) Active(ctx context.Context, iss *registry.Issuer, raw string, audiences []string) (*Active, error) {
+	return v.ActiveCandidate(ctx, iss, v.Seen.Candidate(raw), audiences)
+}
+
+// ActiveCandidate is Active for a token that was looked at before to find its issuer or audience.
+func (v *Verifier) ActiveCandidate(ctx context.Context, iss *registry.Issuer, c Candidate, audiences []string) (*Active, error) {
 	now := v.Now()
 	// 1. The token itself: size, typ, crit, kid, algorithm, signature, issuer, expiry, audience.
-	claims, err := parseAccess(iss, raw, audiences, now)
+	access, err := v.genuine(iss, c, audiences, now)
 	if err != nil {
 		return nil, err
 	}
-	a := &Active{Access: claims.access()}
+	a := &Active{Access: access}
 	// 2. The client is still declared, and the object it was; and so is everyone who handed a token on until it came to be.
 	if a.Client, err = declared(iss, Party{a.ClientID, a.ClientUID}, a.IssuedAt, now); err != nil {
 		return nil, err
@@ -104,6 +111,20 @@ func (v *Verifier) Active(ctx context.Context, iss *registry.Issuer, raw string,
 		return nil, inactive("its grant was made before a cut-off")
 	}
 	return a, nil
+}
+
+// genuine is what the token says, once it is known to be the issuer's, for one of the audiences, and not expired.
+func (v *Verifier) genuine(iss *registry.Issuer, c Candidate, audiences []string, now time.Time) (Access, error) {
+	if c.seen != nil && c.seen.stillGood(iss, audiences, now) {
+		return c.seen.access, nil
+	}
+	claims, key, err := parseAccess(iss, c.raw, audiences, now)
+	if err != nil {
+		return Access{}, err
+	}
+	access := claims.access()
+	v.Seen.remember(c, key, access)
+	return access, nil
 }
 
 // setWorkload finds out on behalf of which ServiceAccount the token is. It is nobody else's as well, and from where the issuer takes
@@ -161,13 +182,13 @@ func (v *Verifier) grant(ctx context.Context, iss *registry.Issuer, a *Active, n
 	return g, nil
 }
 
-// parseAccess verifies what the token shows by itself (RFC 9068 section 4, RFC 8725).
-func parseAccess(iss *registry.Issuer, raw string, audiences []string, now time.Time) (*accessClaims, error) {
+// parseAccess verifies what the token shows by itself (RFC 9068 section 4, RFC 8725), and says by which key.
+func parseAccess(iss *registry.Issuer, raw string, audiences []string, now time.Time) (*accessClaims, *keys.SigningKey, error) {
 	if !wellFormed(raw) {
-		return nil, inactive("longer than %d bytes, or not a compact serialization", maxLength)
+		return nil, nil, inactive("longer than %d bytes, or not a compact serialization", maxLength)
 	}
 	if len(audiences) == 0 { // golang-jwt takes an empty list for "any"
-		return nil, inactive("no audience is asked for")
+		return nil, nil, inactive("no audience is asked for")
 	}
 	parser := jwt.NewParser(
 		jwt.WithValidMethods(methods()),
@@ -180,13 +201,15 @@ func parseAccess(iss *registry.Issuer, raw string, audiences []string, now time.
 		jwt.WithTimeFunc(func() time.Time { return now }),
 	)
 	var claims accessClaims
-	if _, err := parser.ParseWithClaims(raw, &claims, keyFunc(iss.Keys, oauth.TypAccessToken)); err != nil {
-		return nil, inactive("%w", err)
+	parsed, err := parser.ParseWithClaims(raw, &claims, keyFunc(iss.Keys, oauth.TypAccessToken))
+	if err != nil {
+		return nil, nil, inactive("%w", err)
 	}
 	if !now.Before(claims.ExpiresAt.Time) {
-		return nil, inactive("expired")
+		return nil, nil, inactive("expired")
 	}
-	return &claims, nil
+	key, _ := keyOf(iss.Keys, parsed)
+	return &claims, key, nil
 }
 
 // wellFormed bounds what is parsed.
@@ -213,8 +236,7 @@ func keyFunc(set *keys.Set, typ string) jwt.Keyfunc {
 		if _, ok := t.Header["crit"]; ok {
 			return nil, errors.New("crit names an unknown extension")
 		}
-		kid, _ := t.Header["kid"].(string)
-		key, ok := set.Verifier(kid)
+		key, ok := keyOf(set, t)
 		if !ok {
 			return nil, errors.New("kid names no key of the issuer")
 		}
@@ -223,4 +245,10 @@ func keyFunc(set *keys.Set, typ string) jwt.Keyfunc {
 		}
 		return key.Private.Public(), nil
 	}
+}
+
+// keyOf is the key of the set that the token names.
+func keyOf(set *keys.Set, t *jwt.Token) (*keys.SigningKey, bool) {
+	kid, _ := t.Header["kid"].(string)
+	return set.Verifier(kid)
 }

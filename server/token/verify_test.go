@@ -131,16 +131,24 @@ func TestInactive(t *testing.T) {
 	for name, change := range tests {
 		t.Run(name, func(t *testing.T) {
 			f, issuer := *base, *base.iss
-			f.iss, f.verifier = &issuer, &Verifier{Grants: base.grants, SignOuts: base.verifier.SignOuts, Now: func() time.Time { return f.now }}
+			seen := NewSeen()
+			f.iss, f.verifier = &issuer, &Verifier{Grants: base.grants, SignOuts: base.verifier.SignOuts, Now: func() time.Time { return f.now }, Seen: seen}
 			a := f.access()
-			now := f.now
 			audiences := change(&f, a)
-			raw, err := a.Sign(f.iss.Keys, keys.ES256, now)
+			raw, err := a.Sign(f.iss.Keys, keys.ES256, base.now)
 			if err != nil {
 				t.Fatal(err)
 			}
-			if got, err := f.active(raw, audiences...); !errors.Is(err, ErrInactive) {
-				t.Errorf("got %+v, %v, want ErrInactive", got, err)
+			for _, presented := range []string{"for the first time", "again", "after it was good"} {
+				if got, err := f.active(raw, audiences...); !errors.Is(err, ErrInactive) {
+					t.Errorf("%s: got %+v, %v, want ErrInactive", presented, got, err)
+				}
+				if presented == "again" { // who was told yes or no as the world was before the change doesn't matter here
+					before := &Verifier{Grants: base.grants, SignOuts: base.verifier.SignOuts, Now: base.clock, Seen: seen}
+					if _, err := before.Active(t.Context(), base.iss, raw, []string{registrytest.Photos}); err != nil && !errors.Is(err, ErrInactive) {
+						t.Fatal(err)
+					}
+				}
 			}
 		})
 	}

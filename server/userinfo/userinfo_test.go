@@ -48,7 +48,7 @@ func newFixture(t *testing.T) *fixture {
 	if err := f.grants.Create(t.Context(), f.grant); err != nil {
 		t.Fatal(err)
 	}
-	f.handler = New(Config{Verifier: &token.Verifier{Grants: f.grants, SignOuts: memory.NewSignOuts(clock), Now: clock}})
+	f.handler = New(Config{Verifier: &token.Verifier{Grants: f.grants, SignOuts: memory.NewSignOuts(clock), Now: clock, Seen: token.NewSeen()}})
 	return f
 }
 
