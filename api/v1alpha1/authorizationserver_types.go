@@ -57,7 +57,7 @@ type AuthorizationServerSpec struct {
 	// +kubebuilder:validation:MaxItems=256
 	ResourceIdentifiers []ResourceIdentifierAssignment `json:"resourceIdentifiers,omitempty"`
 
-	// kubernetes lets clients get access tokens for kube-apiserver itself.
+	// kubernetes lets clients get access tokens for kube-apiserver itself. They live for lifetimes.accessToken, and for 5m at most.
 	// +optional
 	Kubernetes *KubernetesAccess `json:"kubernetes,omitempty"`
 
@@ -222,7 +222,8 @@ type Lifetimes struct {
 	// +optional
 	// +kubebuilder:validation:XValidation:rule="duration(self) >= duration('5s') && duration(self) <= duration('60s')",message="authorizationCode must be between 5s and 60s"
 	AuthorizationCode *Duration `json:"authorizationCode,omitempty"`
-	// accessToken is the lifetime of access tokens, 10m when empty; a ResourceServer may set a shorter one.
+	// accessToken is the lifetime of access tokens, 10m when empty; a ResourceServer may set a shorter one. Tokens for kube-apiserver
+	// (spec.kubernetes) live for 5m at most, whatever is said here, and so do those that a ServiceAccount's token is exchanged for.
 	// +optional
 	// +kubebuilder:validation:XValidation:rule="duration(self) >= duration('30s') && duration(self) <= duration('24h')",message="accessToken must be between 30s and 24h"
 	AccessToken *Duration `json:"accessToken,omitempty"`
