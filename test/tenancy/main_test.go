@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"sync"
 	"testing"
 	"time"
 
@@ -17,7 +18,33 @@ import (
 
 const operatorNamespace = "latchkey-system"
 
-var cluster *controlplane.ControlPlane
+var (
+	cluster *controlplane.ControlPlane
+	// warned is what kube-apiserver warns of.
+	warned warnings
+)
+
+// warnings keeps the texts of the warnings that the API server sends. A request that it only half understands tries nothing.
+type warnings struct {
+	mu    sync.Mutex
+	texts []string
+}
+
+// HandleWarningHeader implements rest.WarningHandler.
+func (w *warnings) HandleWarningHeader(_ int, _, text string) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.texts = append(w.texts, text)
+}
+
+// take returns those that came since it was called last.
+func (w *warnings) take() []string {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	texts := w.texts
+	w.texts = nil
+	return texts
+}
 
 func TestMain(m *testing.M) {
 	os.Exit(controlplane.Main(m, controlplane.Options{Manifests: []string{"config/crd"}}, func(cp *controlplane.ControlPlane) error {
@@ -81,6 +108,7 @@ func actorNamed(column string) actor {
 func (a actor) config() *rest.Config {
 	config := cluster.RESTConfig()
 	config.QPS = -1 // the API server is ours alone
+	config.WarningHandler = &warned
 	if a.user != "" {
 		config.Impersonate = rest.ImpersonationConfig{UserName: a.user, Groups: a.groups}
 	}

@@ -2,6 +2,7 @@ package tenancy
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"strings"
 
@@ -65,7 +66,7 @@ func try(ctx context.Context, a actor, c Cell, verb string) error {
 	case "update":
 		err = update(ctx, client, c, dry, subs)
 	case "patch":
-		_, err = client.Patch(ctx, present, types.MergePatchType, []byte(change), metav1.PatchOptions{DryRun: dry}, subs...)
+		_, err = client.Patch(ctx, present, types.MergePatchType, []byte(change(c.Resource)), metav1.PatchOptions{DryRun: dry}, subs...)
 	case patchUsage:
 		_, err = client.Patch(ctx, present, types.MergePatchType, []byte(usage), metav1.PatchOptions{DryRun: dry}, subs...)
 	case "delete":
@@ -86,8 +87,26 @@ func watch(ctx context.Context, client dynamic.ResourceInterface) error {
 	return err
 }
 
-// change is what update and patch are tried with. It says something new of an object and of its status.
-const change = `{"metadata":{"annotations":{"changed":"yes"}},"status":{"observedGeneration":1}}`
+// change is what patch is tried with: something new of an object or, for a subresource, of its status.
+func change(resource string) string {
+	if !strings.Contains(resource, "/") {
+		return `{"metadata":{"annotations":{"changed":"yes"}}}`
+	}
+	return `{"status":` + newStatus(resource) + `}`
+}
+
+// newStatus is a status that a resource can have: what a user did, for those that no controller observes.
+func newStatus(resource string) string {
+	switch resource {
+	case "oauthgrants/status":
+		return `{"revokedReason":"SignedOut"}`
+	case "oauthdeviceauthorizations/status":
+		return `{"sessionID":"one"}`
+	case "oauthsignouts/status":
+		return `{"signedOutAt":"2126-01-01T00:00:00.000000Z","expiresAt":"2126-01-02T00:00:00Z"}`
+	}
+	return `{"observedGeneration":1}`
+}
 
 // usage says of a client that its secret was used.
 const usage = `{"status":{"secretUsage":[{"id":"one","lastUsedTime":"2026-01-01T00:00:00Z"}]}}`
@@ -122,7 +141,11 @@ func update(ctx context.Context, client dynamic.ResourceInterface, c Cell, dry, 
 	}
 	object.SetAnnotations(map[string]string{"changed": "yes"})
 	if len(subs) > 0 {
-		object.Object["status"] = map[string]any{"observedGeneration": int64(1)}
+		var status map[string]any
+		if err := json.Unmarshal([]byte(newStatus(c.Resource)), &status); err != nil {
+			return err
+		}
+		object.Object["status"] = status
 	}
 	_, err = client.Update(ctx, object, metav1.UpdateOptions{DryRun: dry}, subs...)
 	return err

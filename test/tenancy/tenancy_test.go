@@ -66,6 +66,9 @@ func TestEveryCell(t *testing.T) {
 					t.Errorf("%s: the page has %v, the cluster says: %v", verb, c.Verbs, err)
 				}
 			}
+			if texts := warned.take(); len(texts) > 0 {
+				t.Errorf("kube-apiserver warns: %v", texts)
+			}
 			for _, verb := range c.Verbs {
 				if !slices.Contains(verbsFor(c.Resource), verb) {
 					t.Errorf("%s is no verb of %s", verb, c.Resource)
