@@ -82,7 +82,7 @@ func (o *options) registerCommon(fs *flag.FlagSet, command string) {
 func (o *options) registerController(fs *flag.FlagSet) {
 	fs.BoolVar(&o.leaderElect, "leader-elect", true, "let one of several controllers act at a time")
 	fs.StringVar(&o.servingDNSNames, "serving-dns-names", "", "comma-separated host `names` for the serving certificate, beside those of the issuers and of --review-address")
-	fs.StringVar(&o.reviewReachedAt, "review-address", "", "`host:port` at which kube-apiserver reaches the server's listener for TokenReviews, for the kubeconfig in Secret latchkey-webhook; Service latchkey-server and port 9443 when empty, which a kube-apiserver that can't resolve Services' names does not reach")
+	fs.StringVar(&o.reviewReachedAt, "review-address", "", "`host:port` at which kube-apiserver reaches the server's listener for TokenReviews, for Secrets latchkey-webhook and latchkey-authentication-configuration; Service latchkey-server and port 9443 when empty, which a kube-apiserver that can't resolve Services' names does not reach")
 }
 
 func (o *options) registerServer(fs *flag.FlagSet) {

@@ -223,7 +223,7 @@ func (p *process) listeners(ctx context.Context, s *stores) ([]server.Listener, 
 	reviews := &review.Handler{Holder: p.holder, Verifier: &token.Verifier{Grants: s.grants, SignOuts: s.signOuts, Now: time.Now, Seen: token.NewSeen()}, Proven: proven, Callers: callers, Logger: p.logger}
 	all := []server.Listener{
 		{Name: "https", Address: o.address, TLS: server.TLSConfig(serving), Handler: public},
-		{Name: "review", Address: o.reviewAddress, TLS: reviewTLS, Handler: reviews},
+		{Name: "review", Address: o.reviewAddress, TLS: reviewTLS, Handler: server.Review(reviews, p.holder, p.logger)},
 		{Name: "health", Address: o.healthAddress, Handler: healthHandler(promhttp.HandlerFor(prometheus.Gatherers{p.registry, ctrlmetrics.Registry}, promhttp.HandlerOpts{}), p.checks)},
 	}
 	if o.httpAddress != "" {

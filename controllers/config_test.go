@@ -22,6 +22,7 @@ func TestConfigIsValidated(t *testing.T) {
 		"bad Secret":       {func(c *controllers.Config) { c.ServingSecret = "Serving" }, "serving secret"},
 		"authority Secret": {func(c *controllers.Config) { c.ServingSecret = "latchkey-serving-ca" }, "authority"},
 		"webhook Secret":   {func(c *controllers.Config) { c.ServingSecret = "latchkey-webhook" }, "webhook"},
+		"configuration":    {func(c *controllers.Config) { c.ServingSecret = "latchkey-authentication-configuration" }, "AuthenticationConfiguration"},
 		"client CA Secret": {func(c *controllers.Config) { c.ServingSecret = "latchkey-webhook-client-ca" }, "webhook"},
 		"no review port":   {func(c *controllers.Config) { c.ReviewAddress = "10.0.0.1" }, "review address"},
 		"no review host":   {func(c *controllers.Config) { c.ReviewAddress = ":9443" }, "review address"},

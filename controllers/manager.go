@@ -27,6 +27,7 @@ import (
 	metricsserver "sigs.k8s.io/controller-runtime/pkg/metrics/server"
 
 	"github.com/latchkey-io/latchkey/api/v1alpha1"
+	"github.com/latchkey-io/latchkey/controllers/authentication"
 	"github.com/latchkey-io/latchkey/controllers/authorizationserver"
 	"github.com/latchkey-io/latchkey/controllers/certificate"
 	"github.com/latchkey-io/latchkey/controllers/compile"
@@ -80,8 +81,8 @@ func (c *Config) Validate() error {
 	if bad := validation.IsDNS1123Subdomain(c.ServingSecret); len(bad) > 0 {
 		failures = append(failures, fmt.Errorf("serving secret %q: %s", c.ServingSecret, strings.Join(bad, "; ")))
 	}
-	if slices.Contains([]string{certificate.AuthoritySecret, certificate.ClientAuthoritySecret, certificate.WebhookSecret}, c.ServingSecret) {
-		failures = append(failures, fmt.Errorf("serving secret %q is that of an authority or of kube-apiserver's webhook", c.ServingSecret))
+	if slices.Contains([]string{certificate.AuthoritySecret, certificate.ClientAuthoritySecret, certificate.WebhookSecret, authentication.SecretName}, c.ServingSecret) {
+		failures = append(failures, fmt.Errorf("serving secret %q is that of an authority, or of kube-apiserver's webhook or AuthenticationConfiguration", c.ServingSecret))
 	}
 	if host := certificate.Host(c.ReviewAddress); net.ParseIP(host) == nil && len(validation.IsDNS1123Subdomain(host)) > 0 {
 		failures = append(failures, fmt.Errorf("review address %q is not host:port", c.ReviewAddress))
@@ -177,6 +178,7 @@ func setup(ctx context.Context, mgr ctrl.Manager, c Config) error {
 	clients := &oauthclient.Reconciler{Client: mgr.GetClient(), Live: mgr.GetAPIReader(), Namespace: c.Namespace, Events: recorder, Now: c.Now}
 	serving := &certificate.Reconciler{Client: mgr.GetClient(), Namespace: c.Namespace, ServingSecret: c.ServingSecret, Names: append(slices.Clone(c.ServingNames), certificate.Host(c.ReviewAddress)), Now: c.Now}
 	webhook := &certificate.Webhook{Client: mgr.GetClient(), Namespace: c.Namespace, ServingSecret: c.ServingSecret, Address: c.ReviewAddress, Now: c.Now}
+	verifying := &authentication.Reconciler{Client: mgr.GetClient(), Namespace: c.Namespace, ServingSecret: c.ServingSecret, Address: c.ReviewAddress}
 	sweeper := &oauthgrant.Sweeper{Client: mgr.GetClient(), Live: mgr.GetAPIReader(), Namespace: c.Namespace, Now: c.Now, Logger: c.Logger.WithName("oauthgrant")}
 	purger := &oauthgrant.Purger{Cache: mgr.GetCache(), Client: mgr.GetClient(), Namespace: c.Namespace, Purge: c.PurgeStorage, Logger: c.Logger.WithName("oauthgrant")}
 	return errors.Join(
@@ -186,6 +188,7 @@ func setup(ctx context.Context, mgr ctrl.Manager, c Config) error {
 		clients.SetupWithManager(ctx, mgr, secrets),
 		serving.SetupWithManager(mgr),
 		webhook.SetupWithManager(mgr),
+		verifying.SetupWithManager(mgr),
 		mgr.Add(sweeper),
 		mgr.Add(purger),
 		healthChecks(mgr, secrets),

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/netip"
+	"strings"
 	"time"
 
 	"github.com/latchkey-io/latchkey/server/authorize"
@@ -19,6 +20,7 @@ import (
 	"github.com/latchkey-io/latchkey/server/introspect"
 	"github.com/latchkey-io/latchkey/server/login"
 	"github.com/latchkey-io/latchkey/server/logout"
+	"github.com/latchkey-io/latchkey/server/oauth"
 	"github.com/latchkey-io/latchkey/server/outbound"
 	"github.com/latchkey-io/latchkey/server/registry"
 	"github.com/latchkey-io/latchkey/server/revoke"
@@ -171,6 +173,19 @@ func routes(c Config, pages *ui.Pages) map[string]route {
 		ui.AssetsPath: {name: "assets", kind: public, methods: get, serve: pages.Assets().Serve, shared: true},
 	}
 	return table
+}
+
+// Review makes the handler of the listener that kube-apiserver and services reach: reviews, which answers TokenReviews, and beside it
+// what a kube-apiserver needs that verifies tokens itself.
+func Review(reviews http.Handler, holder *registry.Holder, logger *slog.Logger) http.Handler {
+	documents := discovery.NewForKubernetes(holder, logger)
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if strings.HasPrefix(r.URL.Path, oauth.KubernetesPath) {
+			documents.ServeHTTP(w, r)
+			return
+		}
+		reviews.ServeHTTP(w, r)
+	})
 }
 
 func clientsConfig(c Config) clientauth.Config {

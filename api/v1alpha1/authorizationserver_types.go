@@ -266,7 +266,7 @@ type AuthorizationServerStatus struct {
 	// +listMapKey=kid
 	// +kubebuilder:validation:MaxItems=128
 	Keys []KeyStatus `json:"keys,omitempty"`
-	// conditions: Ready, Stalled; StorageReady where spec.storage says something.
+	// conditions: Ready, Stalled; StorageReady where spec.storage says something, KubernetesVerifiable where spec.kubernetes does.
 	// +optional
 	// +listType=map
 	// +listMapKey=type

@@ -14,6 +14,9 @@ const (
 	ConditionSecretReady = "SecretReady"
 	// ConditionStorageReady says whether the place can be used that an AuthorizationServer's spec.storage names.
 	ConditionStorageReady = "StorageReady"
+	// ConditionKubernetesVerifiable says whether a kube-apiserver that does not ask can verify the tokens that an AuthorizationServer with
+	// spec.kubernetes issues for it (AuthenticationConfiguration). Ready does not wait for it: one that asks takes them all the same.
+	ConditionKubernetesVerifiable = "KubernetesVerifiable"
 )
 
 // Reasons of conditions. The list is fixed: automation may match on it.
@@ -68,6 +71,12 @@ const (
 	ReasonStorageReady = "StorageReady"
 	// ReasonStorageUnreachable: it can't be reached, or not be used: the message says why.
 	ReasonStorageUnreachable = "StorageUnreachable"
+	// ReasonKubernetesVerifiable: kube-apiserver can verify the tokens for it.
+	ReasonKubernetesVerifiable = "KubernetesVerifiable"
+	// ReasonAlgorithmNotSupported: all keys of the issuer are for an algorithm that kube-apiserver does not know.
+	ReasonAlgorithmNotSupported = "AlgorithmNotSupported"
+	// ReasonIssuerNotHTTPS: kube-apiserver takes issuers by https only.
+	ReasonIssuerNotHTTPS = "IssuerNotHTTPS"
 	// ReasonInvalid: a value that CEL cannot check is wrong; the message says which.
 	ReasonInvalid = "Invalid"
 	// ReasonReconcileFailed: a step failed in a way that is tried again.

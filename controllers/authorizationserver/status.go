@@ -19,6 +19,9 @@ func desiredStatus(as *v1alpha1.AuthorizationServer, config *registry.Config, ma
 	if config != nil && config.Storage != nil {
 		positive = append(positive, status.Positive{Type: v1alpha1.ConditionStorageReady, Reason: v1alpha1.ReasonStorageReady})
 	}
+	if config != nil && len(config.KubernetesAudiences) > 0 {
+		positive = append(positive, verifiable(config))
+	}
 	s := v1alpha1.AuthorizationServerStatus{
 		ObservedGeneration: as.Generation,
 		Default:            as.Name == v1alpha1.DefaultAuthorizationServerName,
@@ -34,6 +37,15 @@ func desiredStatus(as *v1alpha1.AuthorizationServer, config *registry.Config, ma
 		s.Keys = as.Status.Keys
 	}
 	return s
+}
+
+// verifiable says whether kube-apiserver can do without asking.
+func verifiable(config *registry.Config) status.Positive {
+	p := status.Positive{Type: v1alpha1.ConditionKubernetesVerifiable, Reason: v1alpha1.ReasonKubernetesVerifiable}
+	if problem := compile.NotVerifiable(config); problem != nil {
+		p.Notes = append(p.Notes, *problem)
+	}
+	return p
 }
 
 func endpoints(c *registry.Config) *v1alpha1.Endpoints {

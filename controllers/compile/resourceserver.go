@@ -5,11 +5,9 @@ import (
 	"net/url"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/latchkey-io/latchkey/api/v1alpha1"
 	"github.com/latchkey-io/latchkey/server/keys"
-	"github.com/latchkey-io/latchkey/server/oauth"
 	"github.com/latchkey-io/latchkey/server/registry"
 )
 
@@ -166,30 +164,4 @@ func assigned(w World, as *v1alpha1.AuthorizationServer, rs *v1alpha1.ResourceSe
 		}
 	}
 	return false
-}
-
-// maxKubernetesLifetime bounds tokens for kube-apiserver: where it verifies them itself, by the issuer's keys, it learns of a revocation at
-// `exp` alone.
-const maxKubernetesLifetime = 5 * time.Minute
-
-// kubernetesResource is the built-in resource that stands for kube-apiserver.
-func kubernetesResource(config *registry.Config) *registry.Resource {
-	return &registry.Resource{
-		Identifier: config.KubernetesAudiences[0], UID: config.UID, DisplayName: "Kubernetes API",
-		Scopes:   []*registry.Scope{{Name: oauth.ScopeKubernetes, Description: "Act as you in the Kubernetes cluster"}},
-		Lifetime: min(config.Lifetimes.AccessToken, maxKubernetesLifetime), Algorithm: kubernetesAlgorithm(config), Kubernetes: true,
-	}
-}
-
-// kubernetesAlgorithm is one that kube-apiserver can verify where the issuer has one: it knows no EdDSA.
-func kubernetesAlgorithm(config *registry.Config) keys.Algorithm {
-	if config.AccessTokenAlgorithm != keys.EdDSA {
-		return config.AccessTokenAlgorithm
-	}
-	for _, a := range config.Algorithms {
-		if a != keys.EdDSA {
-			return a
-		}
-	}
-	return config.AccessTokenAlgorithm
 }

@@ -20,3 +20,14 @@ const (
 	// ExtraGrantID is the grant's id, absent where no user takes part.
 	ExtraGrantID = "oauth.latchkey.io/grant-id"
 )
+
+// KubernetesPath begins the URLs, on the listener for TokenReviews, of what kube-apiserver verifies the tokens of an issuer with.
+const KubernetesPath = "/kubernetes/"
+
+// KubernetesDiscoveryPath is where the metadata of the AuthorizationServer of that name is (discoveryURL of an AuthenticationConfiguration).
+func KubernetesDiscoveryPath(name string) string {
+	return KubernetesPath + name + "/.well-known/openid-configuration"
+}
+
+// KubernetesJWKSPath is where its keys are, which the metadata names.
+func KubernetesJWKSPath(name string) string { return KubernetesPath + name + "/jwks" }

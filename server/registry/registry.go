@@ -58,6 +58,15 @@ func (s *Snapshot) ByURL(issuer string) (*Issuer, bool) {
 	return i, ok
 }
 
+// ByName returns the issuer of the AuthorizationServer of that name.
+func (s *Snapshot) ByName(name string) (*Issuer, bool) {
+	n := slices.IndexFunc(s.issuers, func(i *Issuer) bool { return i.Name == name })
+	if n < 0 {
+		return nil, false
+	}
+	return s.issuers[n], true
+}
+
 // ByPath returns the issuer whose path is exactly path ("" for an issuer without one). Where issuers of several hosts
 // share the path, host, as in the Host header, chooses; it is never believed for anything else.
 func (s *Snapshot) ByPath(host, path string) (*Issuer, bool) {
