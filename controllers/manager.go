@@ -167,7 +167,7 @@ func setup(ctx context.Context, mgr ctrl.Manager, c Config) error {
 	if err := compile.SetupIndexes(ctx, mgr.GetFieldIndexer()); err != nil {
 		return err
 	}
-	secrets, err := metadataCache(mgr)
+	metadata, err := metadataCache(mgr)
 	if err != nil {
 		return err
 	}
@@ -185,21 +185,22 @@ func setup(ctx context.Context, mgr ctrl.Manager, c Config) error {
 		servers.SetupWithManager(mgr),
 		resources.SetupWithManager(ctx, mgr),
 		users.SetupWithManager(ctx, mgr),
-		clients.SetupWithManager(ctx, mgr, secrets),
+		clients.SetupWithManager(ctx, mgr, metadata),
 		serving.SetupWithManager(mgr),
 		webhook.SetupWithManager(mgr),
 		verifying.SetupWithManager(mgr),
 		mgr.Add(sweeper),
 		mgr.Add(purger),
-		healthChecks(mgr, secrets),
+		healthChecks(mgr, metadata),
 	)
 }
 
-// metadataCache is a cache of the metadata of all Secrets. It is apart from the manager's own, which is bound to one
-// namespace for Secrets. Annotations are left out: kubectl apply keeps the data of a Secret in one.
+// metadataCache is a cache of the metadata of all Secrets and of ServiceAccounts that clients can name. It is apart from the manager's
+// own, which is bound to one namespace for Secrets. Annotations are left out: kubectl apply keeps the data of a Secret in one.
 func metadataCache(mgr ctrl.Manager) (cache.Cache, error) {
-	secrets, err := cache.New(mgr.GetConfig(), cache.Options{
+	metadata, err := cache.New(mgr.GetConfig(), cache.Options{
 		HTTPClient: mgr.GetHTTPClient(), Scheme: mgr.GetScheme(), Mapper: mgr.GetRESTMapper(),
+		ByObject: map[client.Object]cache.ByObject{oauthclient.ServiceAccountMetadata(): {Field: oauthclient.NameableServiceAccounts()}},
 		DefaultTransform: func(object any) (any, error) {
 			if m, ok := object.(metav1.Object); ok {
 				m.SetManagedFields(nil)
@@ -211,7 +212,7 @@ func metadataCache(mgr ctrl.Manager) (cache.Cache, error) {
 	if err != nil {
 		return nil, err
 	}
-	return secrets, mgr.Add(cacheRunnable{secrets})
+	return metadata, mgr.Add(cacheRunnable{metadata})
 }
 
 // cacheRunnable tells the manager, by GetCache, to fill the cache before controllers start, on every replica.

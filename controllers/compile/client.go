@@ -110,8 +110,8 @@ func credentials(c *v1alpha1.OAuthClient, _ *registry.Config, out *registry.Clie
 	return nil
 }
 
-// defaultServiceAccount is whom a pod runs as that names no ServiceAccount: nobody in particular.
-const defaultServiceAccount = "default"
+// DefaultServiceAccount is whom a pod runs as that names no ServiceAccount: nobody in particular, and so no client.
+const DefaultServiceAccount = "default"
 
 // serviceAccounts sets whose tokens are the client's credential, which is the only one then. CEL refuses such a spec at once where it
 // can't be.
@@ -120,8 +120,8 @@ func serviceAccounts(c *v1alpha1.OAuthClient, _ *registry.Config, out *registry.
 	if a == nil || a.ServiceAccount == nil || a.ClientSecret != nil || a.PrivateKeyJWT != nil || out.Public {
 		return nil
 	}
-	if slices.Contains(a.ServiceAccount.Names, defaultServiceAccount) {
-		return invalid("spec.authentication.serviceAccount.names has %s, as which every pod of the namespace runs that names no other one; make a ServiceAccount for the client", defaultServiceAccount)
+	if slices.Contains(a.ServiceAccount.Names, DefaultServiceAccount) {
+		return invalid("spec.authentication.serviceAccount.names has %s, as which every pod of the namespace runs that names no other one; make a ServiceAccount for the client", DefaultServiceAccount)
 	}
 	out.ServiceAccounts = texts(a.ServiceAccount.Names)
 	return nil

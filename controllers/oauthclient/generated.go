@@ -227,7 +227,7 @@ func (r *Reconciler) removeFormer(ctx context.Context, c *v1alpha1.OAuthClient, 
 func (r *Reconciler) formerSecrets(ctx context.Context, c *v1alpha1.OAuthClient, keep string) ([]metav1.PartialObjectMetadata, error) {
 	list := &metav1.PartialObjectMetadataList{}
 	list.SetGroupVersionKind(corev1.SchemeGroupVersion.WithKind("SecretList"))
-	if err := r.SecretMetadata.List(ctx, list, client.InNamespace(c.Namespace), client.MatchingFields{ownerField: string(c.UID)}); err != nil {
+	if err := r.Metadata.List(ctx, list, client.InNamespace(c.Namespace), client.MatchingFields{ownerField: string(c.UID)}); err != nil {
 		return nil, fmt.Errorf("list the client's Secrets: %w", err)
 	}
 	var out []metav1.PartialObjectMetadata

@@ -23,8 +23,8 @@ type Reconciler struct {
 	Client client.Client
 	// Live reads past the cache. Secrets of tenants are read with it, one at a time: they are never kept in memory.
 	Live client.Reader
-	// SecretMetadata reads from a cache of the metadata of all Secrets (PartialObjectMetadata).
-	SecretMetadata client.Reader
+	// Metadata reads from a cache of the metadata of all Secrets and ServiceAccounts (PartialObjectMetadata).
+	Metadata client.Reader
 	// Namespace is the operator's namespace.
 	Namespace string
 	Events    events.EventRecorder
@@ -55,8 +55,12 @@ func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Resu
 	if status.Raced(failed) {
 		return status.Retry(failed)
 	}
+	missing, err := r.missingServiceAccounts(ctx, &c)
+	if err != nil {
+		return ctrl.Result{}, err
+	}
 	desired := c.DeepCopy()
-	desired.Status = desiredStatus(&c, server, cred, problems, r.Now())
+	desired.Status = desiredStatus(&c, server, cred, problems, missing, r.Now())
 	if err := status.Patch(ctx, r.Client, &c, desired); err != nil {
 		return status.Retry(err)
 	}
@@ -76,19 +80,24 @@ func (cred *credential) wait(now time.Time) time.Duration {
 }
 
 // desiredStatus is the whole status of a client. Nothing of what stands there now is believed but transition times: tenants
-// can write it. When secrets were used is left as it is: that is the servers' to write, and to correct.
-func desiredStatus(c *v1alpha1.OAuthClient, server string, cred credential, problems []compile.Problem, now time.Time) v1alpha1.OAuthClientStatus {
+// can write it. When secrets were used is left as it is: that is the servers' to write, and to correct. Ready does not wait for
+// ServiceAccounts: they come with the application, which may well be applied after its client.
+func desiredStatus(c *v1alpha1.OAuthClient, server string, cred credential, problems, missing []compile.Problem, now time.Time) v1alpha1.OAuthClientStatus {
 	secretReady := status.Positive{Type: v1alpha1.ConditionSecretReady, Reason: v1alpha1.ReasonSecretReady, Message: cred.message}
 	if clientSecret(c) == nil {
 		secretReady.Reason, secretReady.Message = v1alpha1.ReasonSecretNotNeeded, withoutSecret(c)
 	}
 	positive := []status.Positive{
 		{Type: v1alpha1.ConditionAccepted, Reason: v1alpha1.ReasonAccepted},
-		{Type: v1alpha1.ConditionResolvedRefs, Reason: v1alpha1.ReasonResolvedRefs},
+		{Type: v1alpha1.ConditionResolvedRefs, Reason: v1alpha1.ReasonResolvedRefs, Notes: missing},
 		secretReady,
 	}
 	if c.Spec.Disabled {
 		positive = append(positive, status.Disabled("spec.disabled is true: the client is refused everything"))
+	}
+	if len(missing) > 0 {
+		positive = append(positive, status.Positive{Type: v1alpha1.ConditionReady, Reason: v1alpha1.ReasonReady,
+			Message: "in force, but for ServiceAccounts that it names, of which ResolvedRefs tells"})
 	}
 	if cred.problem != nil {
 		problems = append(problems[:len(problems):len(problems)], *cred.problem)

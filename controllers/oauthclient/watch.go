@@ -26,10 +26,11 @@ import (
 
 // Indexes of OAuthClients, and of the metadata of Secrets (ownerField).
 const (
-	serverField   = "effectiveAuthorizationServer"
-	secretField   = "spec.authentication.clientSecret.secretName"
-	resourceField = "spec.resources"
-	ownerField    = "controller.uid"
+	serverField         = "effectiveAuthorizationServer"
+	secretField         = "spec.authentication.clientSecret.secretName"
+	resourceField       = "spec.resources"
+	ownerField          = "controller.uid"
+	serviceAccountField = "spec.authentication.serviceAccount.names"
 )
 
 // concurrency is how many clients are looked at at once: the work is waiting for the API server.
@@ -42,16 +43,17 @@ func SecretMetadata() *metav1.PartialObjectMetadata {
 	return o
 }
 
-// SetupWithManager registers the reconciler and its indexes. secrets is a cache of the metadata of the Secrets of all
-// namespaces; it becomes r.SecretMetadata.
-func (r *Reconciler) SetupWithManager(ctx context.Context, mgr ctrl.Manager, secrets cache.Cache) error {
-	r.SecretMetadata = secrets
-	if err := setupIndexes(ctx, mgr.GetFieldIndexer(), secrets); err != nil {
+// SetupWithManager registers the reconciler and its indexes. metadata is a cache of the metadata of the Secrets and ServiceAccounts of
+// all namespaces; it becomes r.Metadata.
+func (r *Reconciler) SetupWithManager(ctx context.Context, mgr ctrl.Manager, metadata cache.Cache) error {
+	r.Metadata = metadata
+	if err := setupIndexes(ctx, mgr.GetFieldIndexer(), metadata); err != nil {
 		return err
 	}
 	return ctrl.NewControllerManagedBy(mgr).
 		For(&v1alpha1.OAuthClient{}, builder.WithPredicates(predicate.Funcs{UpdateFunc: notUsageAlone}, status.NotFailingAgain())).
-		WatchesRawSource(source.Kind(secrets, SecretMetadata(), handler.TypedEnqueueRequestsFromMapFunc(r.ofSecret))).
+		WatchesRawSource(source.Kind(metadata, SecretMetadata(), handler.TypedEnqueueRequestsFromMapFunc(r.ofSecret))).
+		WatchesRawSource(source.Kind(metadata, ServiceAccountMetadata(), handler.TypedEnqueueRequestsFromMapFunc(r.ofServiceAccount), comesOrGoes())).
 		Watches(&v1alpha1.AuthorizationServer{}, handler.EnqueueRequestsFromMapFunc(r.atServer), builder.WithPredicates(status.AuthorizationServerChanged())).
 		Watches(&corev1.Secret{}, handler.EnqueueRequestsFromMapFunc(r.ofKeys), builder.WithPredicates(predicate.Funcs{UpdateFunc: digestKeyChanged})).
 		Watches(&v1alpha1.ResourceServer{}, handler.EnqueueRequestsFromMapFunc(r.ofResource)).
@@ -78,8 +80,9 @@ func setupIndexes(ctx context.Context, clients, secrets client.FieldIndexer) err
 		serverField: func(c *v1alpha1.OAuthClient) []string {
 			return []string{compile.EffectiveAuthorizationServer(c.Spec.AuthorizationServerName)}
 		},
-		secretField:   secretName,
-		resourceField: resources,
+		secretField:         secretName,
+		resourceField:       resources,
+		serviceAccountField: serviceAccounts,
 	}
 	for field, index := range indexes {
 		err := clients.IndexField(ctx, &v1alpha1.OAuthClient{}, field, func(o client.Object) []string { return index(o.(*v1alpha1.OAuthClient)) })
