@@ -22,7 +22,7 @@ func (h *Handler) clientCredentials(_ context.Context, req *request) (*response,
 		return nil, err
 	}
 	i := newIssue(req, &basis{granted: ask, target: &ask.Targets[0]})
-	if err := i.checkSigners(); err != nil {
+	if err := i.check(); err != nil {
 		return nil, err
 	}
 	return i.mint()

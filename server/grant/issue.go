@@ -174,9 +174,12 @@ func latest(times ...time.Time) time.Time { return slices.MaxFunc(times, time.Ti
 
 func earliest(times ...time.Time) time.Time { return slices.MinFunc(times, time.Time.Compare) }
 
-// checkSigners says whether there are keys for all that is to be signed. They can't be lost between this and mint: a
-// request sees one Set at one time.
-func (i *issue) checkSigners() error {
+// check says whether the tokens can be minted: before anything is stored, for afterwards it is too late to say no. A key can't be lost
+// between this and mint: a request sees one Set at one time.
+func (i *issue) check() error {
+	if err := i.access.Fits(); err != nil {
+		return oauth.Errorf(oauth.InvalidScope, "the access token would be too long to be used: ask for fewer scopes").Wrap(err)
+	}
 	algorithms := []keys.Algorithm{i.accessAlgorithm}
 	if i.identityToken != nil {
 		algorithms = append(algorithms, i.identityAlgorithm)
@@ -193,7 +196,7 @@ func (i *issue) checkSigners() error {
 // and mints. store.ErrExists is returned as it is: what it means is the grant type's business.
 func (h *Handler) issueNew(ctx context.Context, req *request, b *basis) (*response, error) {
 	i := newIssue(req, b)
-	if err := i.checkSigners(); err != nil {
+	if err := i.check(); err != nil {
 		return nil, err
 	}
 	if err := h.room(ctx, i); err != nil {

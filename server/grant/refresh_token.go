@@ -49,7 +49,7 @@ func (h *Handler) refreshToken(ctx context.Context, req *request) (*response, er
 			return nil, err
 		}
 		i := newIssue(req, b)
-		if err := i.checkSigners(); err != nil {
+		if err := i.check(); err != nil {
 			return nil, err
 		}
 		// 5. The one write; somebody else may have been quicker.

@@ -41,7 +41,7 @@ func (h *Handler) tokenExchange(ctx context.Context, req *request) (*response, e
 	}
 	s.target = &s.granted.Targets[0]
 	i := newIssue(req, &s.basis)
-	if err := i.checkSigners(); err != nil {
+	if err := i.check(); err != nil {
 		return nil, err
 	}
 	answer, err := i.mint()

@@ -1,6 +1,8 @@
 package token
 
 import (
+	"encoding/json"
+	"fmt"
 	"slices"
 	"time"
 
@@ -131,14 +133,47 @@ type latchkeyClaim struct {
 	Kubernetes     *KubernetesUser `json:"kubernetes,omitempty"`
 }
 
+// Fits says whether the token will be one that is looked at: what is longer is good for nothing, wherever it is presented. The error says
+// what is too much.
+func (a *Access) Fits() error {
+	if a.weight() < maxClaims/8 { // JSON may need six bytes for one
+		return nil
+	}
+	text, err := json.Marshal(a.claims())
+	if err == nil && len(text) > maxClaims {
+		err = fmt.Errorf("token: it would say %d bytes of a client, its scopes and through whom they came, more than %d", len(text), maxClaims)
+	}
+	return err
+}
+
+// weight is how many bytes of the token are not bounded by what they are.
+func (a *Access) weight() int {
+	n := 0
+	for _, s := range a.Scopes {
+		n += len(s)
+	}
+	for _, v := range a.Via {
+		n += len(v.Scope) + 256
+	}
+	if a.Kubernetes != nil {
+		n += maxKubernetesClaim
+	}
+	return n
+}
+
 // Sign mints the token with the issuer's key of the algorithm that is in use at the time now. keys.ErrNoSigner when there
 // is none.
 func (a *Access) Sign(set *keys.Set, alg keys.Algorithm, now time.Time) (string, error) {
+	return sign(set, alg, now, oauth.TypAccessToken, a.claims())
+}
+
+// claims is Access as it is on the wire.
+func (a *Access) claims() *accessClaims {
 	var account *accountClaim
 	if a.WorkloadUID != "" {
 		account = &accountClaim{UID: a.WorkloadUID, Called: a.WorkloadCalled}
 	}
-	return sign(set, alg, now, oauth.TypAccessToken, &accessClaims{
+	return &accessClaims{
 		RegisteredClaims: jwt.RegisteredClaims{
 			Issuer:    a.Issuer,
 			Subject:   a.Subject,
@@ -152,7 +187,7 @@ func (a *Access) Sign(set *keys.Set, alg keys.Algorithm, now time.Time) (string,
 		AuthTime: numericDate(a.AuthTime),
 		Actor:    a.Actor(),
 		Latchkey: latchkeyClaim{Grant: a.GrantID, Client: a.ClientUID, User: a.UserUID, Via: a.Via, ServiceAccount: account, Kubernetes: a.Kubernetes},
-	})
+	}
 }
 
 // access is the inverse of what Sign does to the claims.

@@ -15,6 +15,8 @@ import (
 const (
 	// maxLength bounds the tokens that are looked at, in bytes.
 	maxLength = 8 << 10
+	// maxClaims bounds the claims of the access tokens that are minted, so that with header and signature they stay below it in base64.
+	maxClaims = (maxLength - 1<<10) / 4 * 3
 	// leeway is how far ahead the clock of the replica that issued a token may be: `iat` and `nbf` are believed when they
 	// lie no more than this in the future. `exp` has no leeway: a token is never good for longer than its client was told.
 	leeway = 5 * time.Second
