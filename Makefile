@@ -34,7 +34,7 @@ test: prerequisites binaries ## Every test, with the race detector, from nothing
 	@for module in $(MODULES); do (cd $$module && go test -race -count=1 -timeout 20m ./...) || exit 1; done
 chaos: prerequisites binaries ## Every fault at its full size, in a quarter of an hour: what was tried, what failed, what was lost; and .local/chaos.json
 	@go -C test/chaos test -c -o $(LOCAL)/bin/chaos.test .
-	@cd test/chaos && exec $(LOCAL)/bin/chaos.test -test.timeout 20m -flows 1000 -outage 60s -report $(LOCAL)/chaos.json
+	@cd test/chaos && exec $(LOCAL)/bin/chaos.test -test.timeout 20m -races=false -flows 1000 -outage 60s -report $(LOCAL)/chaos.json
 bench: binaries ## The benchmarks, as a table and .local/bench.json (BENCH=<pattern> COUNT=<repeats>)
 	@go run ./hack/bench -bench '$(BENCH)' -count $(COUNT) -json $(LOCAL)/bench.json
 lint: $(GOLANGCI_LINT) ## Linters, import directions, formatting, and that nothing generated is out of date

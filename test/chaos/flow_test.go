@@ -14,11 +14,14 @@ import (
 	"net/url"
 	"strings"
 	"time"
+
+	"github.com/latchkey-io/latchkey/hack/dev/browser"
 )
 
-// flow is one use of the app by the user: a code and the tokens that it became.
+// flow is one use of the app by a user: a code and the tokens that it became.
 type flow struct {
 	site *site
+	user *browser.Browser
 	// verifier is that of PKCE.
 	verifier string
 	// code is the present one. A flow whose code was spent on an answer that never came begins again with another.
@@ -38,7 +41,10 @@ type answer struct {
 	retryAfter string
 }
 
-func (s *site) newFlow() *flow { return &flow{site: s, verifier: rand.Text() + rand.Text()} }
+// newFlow is a flow of any of the users.
+func (s *site) newFlow() *flow {
+	return &flow{site: s, user: s.users[mathrand.IntN(len(s.users))], verifier: rand.Text() + rand.Text()}
+}
 
 // url is the authorization request.
 func (f *flow) url() string {

@@ -124,7 +124,7 @@ func (s *site) settle(ctx context.Context, flows []*flow) {
 	s.each(flows, func(_ int, f *flow) { s.isKept(ctx, f) })
 	s.honouredOnce()
 	s.each(flows, func(i int, f *flow) { s.isSpent(ctx, i, f) })
-	s.report.tried("looked at the tokens of %d flows at every server, and presented a spent code or refresh token of each; %d flows had begun again", len(flows), again)
+	s.report.tried("reviewed all tokens of %d flows, refreshed the newest, and presented a spent code or refresh token of each; %d flows had begun again", len(flows), again)
 }
 
 // each does something with all flows, some at a time.
@@ -143,11 +143,10 @@ func (s *site) each(flows []*flow, do func(int, *flow)) {
 
 // isKept reports what was acknowledged and is not good.
 func (s *site) isKept(ctx context.Context, f *flow) {
-	for _, server := range s.servers {
-		for i, token := range f.accesses {
-			if good, err := s.review(ctx, server, token); err != nil || !good {
-				s.report.lost("access token %d of a flow, at %s: %t, %v", i, server.name, good, err)
-			}
+	for i, token := range f.accesses {
+		server := s.servers[i%len(s.servers)]
+		if good, err := s.review(ctx, server, token); err != nil || !good {
+			s.report.lost("access token %d of a flow, at %s: %t, %v", i, server.name, good, err)
 		}
 	}
 	if err := f.refresh(ctx); err != nil {

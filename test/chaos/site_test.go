@@ -24,6 +24,9 @@ const (
 	machineSecret = "a-client-secret-of-enough-length-for-anybody"
 )
 
+// flowsOfOne is how many flows of one user there may be before there is another user: one user has 2,000 grants of one client at most.
+const flowsOfOne = 200
+
 // layout says what a site is made of.
 type layout struct {
 	servers, controllers int
@@ -47,8 +50,8 @@ type site struct {
 	reviews *http.Client
 	// client is an app's. It follows no redirect.
 	client *http.Client
-	// user is signed in, and has approved the app.
-	user *browser.Browser
+	// users are signed in, and have approved the app.
+	users []*browser.Browser
 }
 
 // newSite starts one controller and so many servers.
@@ -81,7 +84,9 @@ func newSiteOf(t *testing.T, r *report, l layout) *site {
 		}
 		return true, nil
 	})
-	s.approve()
+	for i := range 1 + *flows/flowsOfOne {
+		s.users = append(s.users, s.newUser(s.userName(i)))
+	}
 	return s
 }
 
@@ -171,11 +176,6 @@ metadata: {name: NAME-password, namespace: latchkey-system}
 stringData: {password-hash: "$argon2id$v=19$m=19456,t=2,p=1$G6XxIa1P0gWKsPvS1kGlaA$SnGx29lJShcr/ei3HBZoQrBvWGx4o916hf/BUNtI10Q"}
 ---
 apiVersion: oauth.latchkey.io/v1alpha1
-kind: LocalUser
-metadata: {name: NAME}
-spec: {authorizationServerNames: [NAME], displayName: A User, passwordSecretRef: {name: NAME-password}}
----
-apiVersion: oauth.latchkey.io/v1alpha1
 kind: ResourceServer
 metadata: {name: orders, namespace: NAME}
 spec:
@@ -212,18 +212,29 @@ spec:
   resources: [{namespace: NAME, name: orders, scopes: [orders.read]}]
   authentication: {clientSecret: {source: Existing, secretName: machine-oauth}}
 `))
+	for i := range 1 + *flows/flowsOfOne {
+		s.apply(strings.NewReplacer("USER", s.userName(i), "NAME", s.name).Replace(`
+apiVersion: oauth.latchkey.io/v1alpha1
+kind: LocalUser
+metadata: {name: USER, labels: {site: NAME}}
+spec: {authorizationServerNames: [NAME], displayName: A User, passwordSecretRef: {name: NAME-password}}
+`))
+	}
 	s.t.Cleanup(func() {
 		ctx, cancel := context.WithTimeout(context.Background(), patience)
 		defer cancel()
-		for _, objects := range [][]string{{"oauthclients", "--namespace=" + s.name, "--all"}, {"authorizationserver", s.name}, {"localuser", s.name}} {
+		for _, objects := range [][]string{{"oauthclients", "--namespace=" + s.name, "--all"}, {"authorizationserver", s.name}, {"localusers", "--selector=site=" + s.name}} {
 			if _, _, err := cluster.Kubectl(ctx, append([]string{"delete", "--wait=false"}, objects...)...); err != nil {
 				s.t.Error(err)
 			}
 		}
 	})
-	s.honoured("authorizationserver/"+s.name, "localuser/"+s.name)
+	s.honoured("authorizationserver/" + s.name)
+	s.honoured("localusers", "--selector=site="+s.name)
 	s.honoured("--namespace="+s.name, "resourceserver/orders", "oauthclient/app", "oauthclient/machine")
 }
+
+func (s *site) userName(i int) string { return fmt.Sprintf("%s-%d", s.name, i) }
 
 func (s *site) apply(manifests string) {
 	s.t.Helper()

@@ -2,6 +2,7 @@ package chaos
 
 import (
 	"context"
+	"crypto/rand"
 	"fmt"
 	"net/http"
 	"strings"
@@ -16,49 +17,43 @@ func (s *site) transport() http.RoundTripper {
 	return counting{transport, s.report}
 }
 
-// approve has the user sign in and approve the app.
-func (s *site) approve() {
+// newUser is a user who signs in and approves the app.
+func (s *site) newUser(name string) *browser.Browser {
 	s.t.Helper()
 	b, err := browser.New(s.transport())
 	must(s.t, err)
-	s.user = b
-	f := s.newFlow()
+	f := &flow{site: s, user: b, verifier: rand.Text() + rand.Text()}
 	page, err := b.Get(s.t.Context(), f.url())
 	must(s.t, err)
 	for _, step := range []struct {
 		button string
 		fields map[string]string
-	}{{"sign-in", map[string]string{"username": s.name, "password": password}}, {"allow", nil}} {
-		page = s.press(s.onward(page), step.button, step.fields)
+	}{{"sign-in", map[string]string{"username": name, "password": password}}, {"allow", nil}} {
+		form, err := s.onward(b, page).Form(step.button)
+		must(s.t, err)
+		page, err = b.Submit(s.t.Context(), form, step.button, step.fields)
+		must(s.t, err)
 	}
-	if f.code = codeOf(s.onward(page)); f.code == "" {
-		s.t.Fatal("approved, the user gets no code")
+	if f.code = codeOf(s.onward(b, page)); f.code == "" {
+		s.t.Fatalf("%s approved and gets no code", name)
 	}
 	must(s.t, f.redeem(s.t.Context())) // an approval is remembered while a grant of it lives
+	return b
 }
 
 // onward follows redirects until one leads to the app, or a page comes.
-func (s *site) onward(page *browser.Page) *browser.Page {
+func (s *site) onward(b *browser.Browser, page *browser.Page) *browser.Page {
 	s.t.Helper()
 	for range 10 {
 		if page.Next == nil || strings.HasPrefix(page.Next.String(), callback) {
 			return page
 		}
-		next, err := s.user.Get(s.t.Context(), page.Next.String())
+		next, err := b.Get(s.t.Context(), page.Next.String())
 		must(s.t, err)
 		page = next
 	}
 	s.t.Fatal("the server redirects in a circle")
 	return nil
-}
-
-func (s *site) press(page *browser.Page, button string, fields map[string]string) *browser.Page {
-	s.t.Helper()
-	form, err := page.Form(button)
-	must(s.t, err)
-	next, err := s.user.Submit(s.t.Context(), form, button, fields)
-	must(s.t, err)
-	return next
 }
 
 // codeOf is the code that a redirect brings the app, or empty.
@@ -72,7 +67,7 @@ func codeOf(page *browser.Page) string {
 // authorize asks for a code for the user, who is signed in and has approved it.
 func (f *flow) authorize(ctx context.Context) error {
 	_, err := insist(ctx, func() (again bool, err error) {
-		page, err := f.site.user.Get(ctx, f.url())
+		page, err := f.user.Get(ctx, f.url())
 		if err != nil || transient(page.Status) {
 			return true, err
 		}
