@@ -34,7 +34,8 @@ test: prerequisites binaries ## Every test, with the race detector, from nothing
 	@for module in $(MODULES); do (cd $$module && go test -race -count=1 -timeout 20m ./...) || exit 1; done
 chaos: prerequisites binaries ## Every fault at its full size, in a quarter of an hour: what was tried, what failed, what was lost; and .local/chaos.json
 	@go -C test/chaos test -c -o $(LOCAL)/bin/chaos.test .
-	@cd test/chaos && exec $(LOCAL)/bin/chaos.test -test.timeout 20m -races=false -flows 1000 -outage 60s -report $(LOCAL)/chaos.json
+	@rm -rf $(LOCAL)/chaos
+	@cd test/chaos && exec $(LOCAL)/bin/chaos.test -test.timeout 20m -dir $(LOCAL)/chaos -races=false -flows 1000 -outage 60s -report $(LOCAL)/chaos.json
 bench: binaries ## The benchmarks, as a table and .local/bench.json (BENCH=<pattern> COUNT=<repeats>)
 	@go run ./hack/bench -bench '$(BENCH)' -count $(COUNT) -json $(LOCAL)/bench.json
 lint: $(GOLANGCI_LINT) ## Linters, import directions, formatting, and that nothing generated is out of date
@@ -55,7 +56,7 @@ generate: ## Deep copies, after a change to api/
 manifests: ## CustomResourceDefinitions, after a change to api/
 	go tool controller-gen crd paths=./api/... output:crd:dir=config/crd/bases
 clean: ## Remove what was built. The control plane's programs are kept; remove .local to build them anew
-	rm -rf bin $(LOCAL)/run $(LOCAL)/bench.json $(LOCAL)/chaos.json $(LOCAL)/screenshots $(GOLANGCI_LINT)
+	rm -rf bin $(LOCAL)/run $(LOCAL)/bench.json $(LOCAL)/chaos $(LOCAL)/chaos.json $(LOCAL)/screenshots $(GOLANGCI_LINT)
 
 .PHONY: help
 help: ## This list

@@ -40,7 +40,7 @@ type options struct {
 	store                                             string
 	trustedProxies                                    string
 	outboundAllowedCIDRs, outboundCAFile              string
-	secretUsageDelay                                  time.Duration
+	secretUsageDelay, shutdownDelay                   time.Duration
 }
 
 // parseOptions parses the flags of a command.
@@ -99,6 +99,7 @@ func (o *options) registerServer(fs *flag.FlagSet) {
 	fs.StringVar(&o.outboundAllowedCIDRs, "outbound-allowed-cidrs", "", "comma-separated `CIDRs`, beside public addresses, at which clients' own URLs (jwksURI, logout) may be called; give the cluster's Service CIDR to let them name Services: "+
 		"then whoever may create OAuthClients can make the server send https requests, with fixed content, to any Service. Loopback addresses given here may be called over plain http, too")
 	fs.DurationVar(&o.secretUsageDelay, "secret-usage-delay", 15*time.Second, "how long the first use of a client secret waits at most until an OAuthClient's status.secretUsage tells of it; later uses are written once an hour at most")
+	fs.DurationVar(&o.shutdownDelay, "shutdown-delay", 0, "how long the server still serves, not ready any more, after it was told to end: as long as whoever routes requests to it needs to notice")
 	fs.StringVar(&o.outboundCAFile, "outbound-ca-file", "", "PEM `file` with CAs that are trusted at clients' own URLs, beside the system's; read at start")
 }
 
@@ -114,6 +115,9 @@ func (o *options) validate() error {
 	}
 	if o.secretUsageDelay < 0 {
 		return fmt.Errorf("--secret-usage-delay=%s: must not be negative", o.secretUsageDelay)
+	}
+	if o.shutdownDelay < 0 {
+		return fmt.Errorf("--shutdown-delay=%s: must not be negative", o.shutdownDelay)
 	}
 	if _, err := o.proxies(); err != nil {
 		return err

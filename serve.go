@@ -60,6 +60,14 @@ func runServer(ctx context.Context, o *options, logger *slog.Logger) error {
 	if err != nil {
 		return err
 	}
+	ctx, end := context.WithCancel(ctx)
+	defer end()
+	p.checks["shutdown"] = func() error {
+		if ctx.Err() != nil {
+			return errors.New("the server is shutting down")
+		}
+		return nil
+	}
 	if err := p.publish(ctx); err != nil {
 		return err
 	}
@@ -74,12 +82,23 @@ func runServer(ctx context.Context, o *options, logger *slog.Logger) error {
 	if err != nil {
 		return err
 	}
-	group, ctx := errgroup.WithContext(ctx)
+	return errors.Join(p.serve(ctx, end, listeners), p.drain())
+}
+
+// serve runs the listeners until the context ends, and what requests need until the last of them is answered. When that fails, it calls
+// end, which ends the context.
+func (p *process) serve(ctx context.Context, end func(), listeners []server.Listener) error {
+	group, failed := errgroup.WithContext(context.WithoutCancel(ctx))
+	needed, over := context.WithCancel(failed)
+	defer context.AfterFunc(failed, end)()
 	for _, run := range p.run {
-		group.Go(func() error { return run(ctx) })
+		group.Go(func() error { return run(needed) })
 	}
-	group.Go(func() error { return server.Listen(ctx, logger, listeners...) })
-	return errors.Join(group.Wait(), p.drain())
+	group.Go(func() error {
+		defer over()
+		return server.Listen(ctx, p.logger, p.options.shutdownDelay, listeners...)
+	})
+	return group.Wait()
 }
 
 // drainTimeout is for how long clients are still told of sign-outs when the server ends: two attempts' worth.

@@ -35,26 +35,42 @@ type Listener struct {
 	Handler http.Handler
 }
 
-// Listen serves all listeners until the context ends, then lets the requests in progress finish. An error means that one
-// of them could not be opened, in which case none serves, or broke.
-func Listen(ctx context.Context, logger *slog.Logger, listeners ...Listener) error {
+// Listen serves all listeners until the context ends, and for delay after that: whoever routes requests here learns only then that
+// they are to go elsewhere. Connections end meanwhile with the answer to their next request, so that no client finds one closed that
+// it is just about to use. Then nothing new is let in, and the requests in progress finish. An error means that one
+// of the listeners could not be opened, in which case none serves, or broke.
+func Listen(ctx context.Context, logger *slog.Logger, delay time.Duration, listeners ...Listener) error {
 	sockets, err := open(ctx, listeners)
 	if err != nil {
 		return err
 	}
-	group, ctx := errgroup.WithContext(ctx)
+	group, broken := errgroup.WithContext(ctx)
 	for i, l := range listeners {
+		l.Handler = lastAnswers(ctx, l.Handler)
 		s := newHTTPServer(l, logger)
 		logger.Info("listening", "listener", l.Name, "address", sockets[i].Addr().String(), "tls", l.TLS != nil)
 		group.Go(func() error { return ignoreClosed(serve(s, sockets[i])) })
 		group.Go(func() error {
-			<-ctx.Done()
+			<-broken.Done()
+			if ctx.Err() != nil {
+				<-time.After(delay)
+			}
 			drain, cancel := context.WithTimeout(context.WithoutCancel(ctx), drainTimeout)
 			defer cancel()
 			return s.Shutdown(drain)
 		})
 	}
 	return group.Wait()
+}
+
+// lastAnswers has each connection end with the next answer once the context has ended. Go's HTTP/2 does so as well, with GOAWAY.
+func lastAnswers(ctx context.Context, next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if ctx.Err() != nil {
+			w.Header().Set("Connection", "close")
+		}
+		next.ServeHTTP(w, r)
+	})
 }
 
 // open opens all sockets, or none.

@@ -145,7 +145,7 @@ func (s *site) each(flows []*flow, do func(int, *flow)) {
 func (s *site) isKept(ctx context.Context, f *flow) {
 	for i, token := range f.accesses {
 		server := s.servers[i%len(s.servers)]
-		if good, err := s.review(ctx, server, token); err != nil || !good {
+		if good, err := s.review(ctx, server.review, token); err != nil || !good {
 			s.report.lost("access token %d of a flow, at %s: %t, %v", i, server.name, good, err)
 		}
 	}

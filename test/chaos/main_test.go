@@ -40,6 +40,7 @@ var (
 	flows  = flag.Int("flows", 100, "how many `flows` are under way at once when a process is killed or replaced")
 	outage = flag.Duration("outage", 6*time.Second, "how `long` kube-apiserver is away")
 	races  = flag.Bool("races", true, "whether servers and controllers look for data races, which makes them several times slower")
+	dir    = flag.String("dir", "", "new `directory` for the control plane's state and every process' log, which are left there; a temporary one when empty")
 	// file is where the reports are kept. With it they are printed as well.
 	file = flag.String("report", "", "`file` to write the reports to, as JSON; with it they are printed as well")
 )
@@ -56,8 +57,8 @@ func TestMain(m *testing.M) {
 	flag.Parse()
 	log.SetLogger(logr.Discard())
 	options := controlplane.Options{
-		NoControllerManager: true,
-		Manifests:           []string{"config/namespace", "config/crd/bases", "config/rbac", "config/admission-policy"},
+		Dir: *dir, NoControllerManager: true,
+		Manifests: []string{"config/namespace", "config/crd/bases", "config/rbac", "config/admission-policy"},
 	}
 	os.Exit(controlplane.Main(reporting{m}, options, func(cp *controlplane.ControlPlane) error {
 		cluster = cp

@@ -11,8 +11,8 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
-// review asks a server about an access token once. An answer that is neither a yes nor a clean no is an error.
-func (s *site) review(ctx context.Context, server *replica, token string) (bool, error) {
+// review asks a server, or a service before several, about an access token once. An answer that is neither a yes nor a clean no is an error.
+func (s *site) review(ctx context.Context, address, token string) (bool, error) {
 	ctx, cancel := context.WithTimeout(ctx, attemptTimeout)
 	defer cancel()
 	question, err := json.Marshal(&authenticationv1.TokenReview{
@@ -22,7 +22,7 @@ func (s *site) review(ctx context.Context, server *replica, token string) (bool,
 	if err != nil {
 		return false, err
 	}
-	request, err := http.NewRequestWithContext(ctx, http.MethodPost, "https://"+server.review+"/apis/authentication.k8s.io/v1/tokenreviews", bytes.NewReader(question))
+	request, err := http.NewRequestWithContext(ctx, http.MethodPost, "https://"+address+"/apis/authentication.k8s.io/v1/tokenreviews", bytes.NewReader(question))
 	if err != nil {
 		return false, err
 	}

@@ -76,14 +76,7 @@ func newSiteOf(t *testing.T, r *report, l layout) *site {
 	s.front = newService(t, address, s.servers, func(r *replica) string { return r.public })
 	s.reviews, s.client = reviewer(t, r), &http.Client{Transport: s.transport()}
 	s.isReady(s.servers...)
-	eventually(t, "the service knows that", func(context.Context) (bool, error) {
-		for _, e := range s.front.endpoints {
-			if !e.ready.Load() {
-				return false, nil
-			}
-		}
-		return true, nil
-	})
+	s.front.isReady(t)
 	for i := range 1 + *flows/flowsOfOne {
 		s.users = append(s.users, s.newUser(s.userName(i)))
 	}
@@ -151,7 +144,7 @@ func reviewer(t *testing.T, r *report) *http.Client {
 	pool.AppendCertsFromPEM(authority)
 	certificate, err := tls.LoadX509KeyPair(cluster.Review.ClientCert, cluster.Review.ClientKey)
 	must(t, err)
-	transport := &http.Transport{TLSClientConfig: &tls.Config{RootCAs: pool, Certificates: []tls.Certificate{certificate}, MinVersion: tls.VersionTLS12}, MaxIdleConnsPerHost: 64}
+	transport := &http.Transport{TLSClientConfig: &tls.Config{RootCAs: pool, Certificates: []tls.Certificate{certificate}, MinVersion: tls.VersionTLS12}, MaxIdleConnsPerHost: 64, ForceAttemptHTTP2: true}
 	t.Cleanup(transport.CloseIdleConnections)
 	return &http.Client{Transport: counting{transport, r}, Timeout: attemptTimeout}
 }
