@@ -1,7 +1,9 @@
 package controllers_test
 
 import (
+	"context"
 	"fmt"
+	"maps"
 	"testing"
 	"time"
 
@@ -70,6 +72,50 @@ func TestSweeperGoesByTheExpiryOfARefreshedGrant(t *testing.T) {
 	must(t, err)
 	if left := names(t, namespace); deleted != 1 || !left["alive"] || left["left-alone"] {
 		t.Errorf("%d deleted, left: %v", deleted, left)
+	}
+}
+
+// A revoked grant is kept while a code or an access token of its could be presented, by the issuer's word, and no longer.
+func TestSweeperDeletesRevokedGrantsWhenTheirTokensAreOver(t *testing.T) {
+	namespace := still.namespace(t, nil)
+	now := time.Now().Truncate(time.Second)
+	issuer := func(name string, accessToken v1alpha1.Duration) {
+		as := &v1alpha1.AuthorizationServer{ObjectMeta: metav1.ObjectMeta{Name: name}, Spec: v1alpha1.AuthorizationServerSpec{
+			Issuer: "https://" + name + ".example.com", Lifetimes: &v1alpha1.Lifetimes{AccessToken: &accessToken},
+		}}
+		still.create(t, as)
+		t.Cleanup(func() { must(t, still.api.Delete(context.Background(), as)) })
+	}
+	issuer("an-hour", "1h")
+	issuer("half-a-minute", "30s")
+	want := map[string]bool{}
+	revoked := func(name, issuer string, issued, at, expires time.Duration, left bool) {
+		g := grant(namespace, name, now.Add(expires))
+		g.Spec.AuthorizationServerName, g.Spec.IssuedAt = issuer, metav1.NewMicroTime(now.Add(issued))
+		still.create(t, g)
+		g.Status.RevokedAt = &metav1.Time{Time: now.Add(at)}
+		must(t, still.api.Status().Update(t.Context(), g))
+		if left {
+			want[name] = true
+		}
+	}
+	const month, second = 720 * time.Hour, time.Second
+	hour, short, unknown := time.Hour+6*time.Minute, 8*time.Minute, 24*time.Hour+6*time.Minute
+	revoked("hour-kept", "an-hour", -month, -hour, month, true)
+	revoked("hour-over", "an-hour", -month, -hour-second, month, false)
+	revoked("code-kept", "half-a-minute", -month, -short, month, true)
+	revoked("code-over", "half-a-minute", -month, -short-second, month, false)
+	revoked("clocks-apart", "half-a-minute", -short, -short-time.Minute, month, true)
+	revoked("no-issuer-kept", "gone", -month, -unknown, month, true)
+	revoked("no-issuer-over", "gone", -month, -unknown-second, month, false)
+	revoked("expired", "an-hour", -time.Hour, -2*time.Minute, -61*second, false)
+	still.create(t, grant(namespace, "alive", now.Add(month)))
+	want["alive"] = true
+	s := &oauthgrant.Sweeper{Client: still.api, Live: still.api, Namespace: namespace, Now: func() time.Time { return now }, Logger: logr.Discard()}
+	deleted, err := s.Sweep(t.Context())
+	must(t, err)
+	if left := names(t, namespace); deleted != 4 || !maps.Equal(left, want) {
+		t.Errorf("%d deleted, left: %v, want %v", deleted, left, want)
 	}
 }
 

@@ -139,6 +139,11 @@ func prefixes(as *v1alpha1.AuthorizationServer) (users, groups string) {
 	return def, def
 }
 
+// AccessTokenLifetime is how long access tokens of an issuer live at most.
+func AccessTokenLifetime(as *v1alpha1.AuthorizationServer) time.Duration {
+	return lifetimes(as.Spec.Lifetimes).AccessToken
+}
+
 func lifetimes(l *v1alpha1.Lifetimes) registry.Lifetimes {
 	if l == nil {
 		l = &v1alpha1.Lifetimes{}

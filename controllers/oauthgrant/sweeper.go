@@ -1,4 +1,4 @@
-// Package oauthgrant sweeps OAuthGrants that have expired, the OAuthDeviceAuthorizations that may have led to some, and OAuthSignOuts.
+// Package oauthgrant sweeps OAuthGrants that have expired or were revoked long enough ago, the OAuthDeviceAuthorizations that may have led to some, and OAuthSignOuts.
 package oauthgrant
 
 import (
@@ -30,9 +30,10 @@ const (
 	deletesPerSecond = 50
 )
 
-// Sweeper deletes grants, device authorizations and sign-outs that expired more than a minute ago. It runs on the leader only.
+// Sweeper deletes grants, device authorizations and sign-outs that expired more than a minute ago, and grants that were revoked and whose
+// tokens have. It runs on the leader only.
 type Sweeper struct {
-	// Client deletes; Live reads without a cache: nobody else in the controller needs these objects in memory.
+	// Client deletes, and reads AuthorizationServers; Live reads without a cache: nobody else in the controller needs these objects in memory.
 	Client client.Client
 	Live   client.Reader
 	// Namespace is the operator's namespace, where they are.
@@ -70,8 +71,12 @@ func (s *Sweeper) Start(ctx context.Context) error {
 // deleted.
 func (s *Sweeper) Sweep(ctx context.Context) (deleted int, err error) {
 	limiter := rate.NewLimiter(deletesPerSecond, deletesPerSecond)
+	issuers, err := s.accessTokens(ctx)
+	if err != nil {
+		return 0, err
+	}
 	var failures []error
-	for _, k := range kinds() {
+	for _, k := range kinds(issuers) {
 		n, err := s.sweepKind(ctx, k, limiter)
 		deleted += n
 		failures = append(failures, err)
@@ -86,10 +91,10 @@ type kind struct {
 	expiry  func(client.Object) metav1.Time
 }
 
-func kinds() []kind {
+func kinds(issuers accessTokens) []kind {
 	return []kind{
 		{"OAuthGrant", func() client.ObjectList { return &v1alpha1.OAuthGrantList{} },
-			func(o client.Object) metav1.Time { return o.(*v1alpha1.OAuthGrant).Expiry() }},
+			func(o client.Object) metav1.Time { return issuers.end(o.(*v1alpha1.OAuthGrant)) }},
 		{"OAuthDeviceAuthorization", func() client.ObjectList { return &v1alpha1.OAuthDeviceAuthorizationList{} },
 			func(o client.Object) metav1.Time { return o.(*v1alpha1.OAuthDeviceAuthorization).Spec.ExpiresAt }},
 		{"OAuthSignOut", func() client.ObjectList { return &v1alpha1.OAuthSignOutList{} },

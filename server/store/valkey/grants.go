@@ -180,7 +180,7 @@ func (s *Store) trySwap(ctx context.Context, e *entry, next *store.Grant) (now *
 	if err != nil {
 		return nil, true, err
 	}
-	answer, err := s.write(ctx, VerbUpdate, swap(s.grantKey(id), e.raw, value, s.lifetime(next.ExpiresAt)))
+	answer, err := s.write(ctx, VerbUpdate, swap(s.grantKey(id), e.raw, value, s.grantLifetime(next)))
 	s.cache.forget(id)
 	switch {
 	case errors.Is(err, errNoAnswer) && ctx.Err() == nil:

@@ -240,6 +240,15 @@ func TestEveryKeyExpires(t *testing.T) {
 	if err := s.Revoke(t.Context(), create(t, s).ID, store.ReasonSignedOut, time.Now()); err != nil {
 		t.Fatal(err)
 	}
+	over := create(t, s)
+	if _, err := s.Rotate(t.Context(), over.ID, 1, time.Now(), time.Now().Add(100*time.Hour)); err != nil {
+		t.Fatal(err)
+	}
+	for range 2 { // which changes nothing
+		if err := s.Revoke(t.Context(), over.ID, store.ReasonSignedOut, time.Now()); err != nil {
+			t.Fatal(err)
+		}
+	}
 	deleted := create(t, s)
 	if err := s.Delete(t.Context(), deleted.ID); err != nil {
 		t.Fatal(err)
@@ -260,10 +269,12 @@ return {#all, bad}`
 	if got := server.Do(t, "EVAL", script, "0"); !regexp.MustCompile(`^\[\d\d \[\]\]$`).MatchString(got) {
 		t.Errorf("keys, and those that stay for good: %s", got)
 	}
-	for id, least := range map[string]time.Duration{g.ID: 100 * time.Hour, deleted.ID: 2 * time.Minute} {
+	for id, between := range map[string][2]time.Duration{
+		g.ID: {100 * time.Hour, 101 * time.Hour}, over.ID: {24 * time.Hour, 25 * time.Hour}, deleted.ID: {2 * time.Minute, 4 * time.Minute},
+	} {
 		left := server.Do(t, "PTTL", fmt.Sprintf("latchkey:grant:{%s}", id))
-		if ms, err := strconv.Atoi(left); err != nil || time.Duration(ms)*time.Millisecond < least {
-			t.Errorf("what is to be known for %s is kept for %s ms", least, left)
+		if ms, err := strconv.Atoi(left); err != nil || time.Duration(ms)*time.Millisecond < between[0] || time.Duration(ms)*time.Millisecond > between[1] {
+			t.Errorf("what is to be known for %s is kept for %s ms", between, left)
 		}
 	}
 }

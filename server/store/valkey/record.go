@@ -133,6 +133,15 @@ func validID(id string) bool {
 	return id != "" && len(id) <= 63
 }
 
+// grantLifetime is how long a grant's key is kept, in milliseconds.
+func (s *Store) grantLifetime(g *store.Grant) int64 {
+	until := g.ExpiresAt
+	if over := g.RevokedAt.Add(revokedKept); !g.RevokedAt.IsZero() && over.Before(until) {
+		until = over
+	}
+	return s.lifetime(until)
+}
+
 // lifetime is how long a key is kept, in milliseconds, of what is good until then: counted from now, so that the clock of the
 // server doesn't matter.
 func (s *Store) lifetime(until time.Time) int64 {

@@ -32,6 +32,9 @@ const (
 	// remembered is how long an id stays taken at least, whatever becomes of its grant: the longest life of an authorization
 	// code, 60 s, and the skew that clocks may have.
 	remembered = 150 * time.Second
+	// revokedKept is how long a revoked grant is kept at most: for the longest life of an access token of its. From then on its absence says
+	// the same.
+	revokedKept = 24 * time.Hour
 	// afterlife is how much longer than it is good for something a key is kept, for clocks that differ.
 	afterlife = time.Minute
 	// callTimeout bounds one request to Valkey, so that one that hangs leaves time to find out what came of it.
