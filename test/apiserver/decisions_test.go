@@ -92,7 +92,7 @@ func TestOnlyAskingLearnsOfARevocation(t *testing.T) {
 	}
 }
 
-// Issuers come and go without a restart, when the file is copied again. One that kube-apiserver refuses leaves it as it was.
+// Issuers come and go without a restart, when the file is copied again. One that kube-apiserver refuses leaves it as it was, and is counted.
 func TestConfigurationIsReadAgain(t *testing.T) {
 	raw := mustOwn(t, "default", "robot")
 	verifying.takes(t, "a client's own", raw)
@@ -101,13 +101,31 @@ func TestConfigurationIsReadAgain(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { verifying.configure(t, string(whole)) })
+	verifying.configure(t, strings.ReplaceAll(string(whole), "MatchAny", "MatchAll"))
+	verifying.reloads(t, "failure")
+	verifying.takes(t, "another of the issuer's", mustOwn(t, "default", "robot"))
 	verifying.configure(t, "apiVersion: apiserver.config.k8s.io/v1\nkind: AuthenticationConfiguration\njwt: []\n")
-	verifying.eventually(t, "follows its configuration", func(ctx context.Context) (bool, error) {
+	verifying.reloads(t, "success")
+	verifying.eventually(t, "refuses what it has just taken, ten seconds later", func(ctx context.Context) (bool, error) {
 		user, err := verifying.whoami(ctx, raw)
 		return user == nil, err
 	})
 	verifying.configure(t, string(whole))
 	verifying.takes(t, "a client's own", raw)
+}
+
+// reloads waits until kube-apiserver says that it has read another configuration, with that result.
+func (c *cluster) reloads(t *testing.T, result string) {
+	t.Helper()
+	c.eventually(t, "reads its configuration again with "+result, func(ctx context.Context) (bool, error) {
+		metrics, _, err := c.cp.Kubectl(ctx, "get", "--raw", "/metrics")
+		for line := range strings.Lines(metrics) {
+			if strings.HasPrefix(line, "apiserver_authentication_config_controller_automatic_reloads_total") && strings.Contains(line, `status="`+result+`"`) {
+				return true, nil
+			}
+		}
+		return false, err
+	})
 }
 
 // The last of all: by now a token has expired that was good when the tests began.
