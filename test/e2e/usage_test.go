@@ -3,6 +3,8 @@ package e2e
 import (
 	"context"
 	"maps"
+	"net"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -11,6 +13,8 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/latchkey-io/latchkey/hack/controlplane/process"
 )
 
 // usage is when the secrets of a client were used last, by their ids.
@@ -102,6 +106,65 @@ func TestLastUseOfEachSecretIsTold(t *testing.T) {
 	n.declare("app", confidential, redirects(callback), using(n), rotating("app-oauth", "rotation: {overlap: 1h}, revoked: ["+both[1]+"]"))
 	n.told("app", both[0])
 	ready(t, n.clients(), "app")
+}
+
+// What a server knows and status does not say yet is written when it is told to end, as at each upgrade.
+func TestLastUseIsToldAtTheEnd(t *testing.T) {
+	name, address, state := unique(), freeAddress(t), filepath.Dir(live.CA)
+	issuer := "http://" + address
+	apply(t, "{apiVersion: oauth.latchkey.io/v1alpha1, kind: AuthorizationServer, metadata: {name: "+name+"}, spec: {issuer: '"+issuer+"'}}")
+	atEnd(t, "delete", "authorizationserver", name)
+	ready(t, resource("authorizationservers", ""), name)
+	n := newTenant(t)
+	n.declare("app", confidential, at(name), redirects(callback), generated("app-oauth"))
+	ready(t, n.clients(), "app")
+	a := n.withCredentials(&app{t: t, issuer: issuer, redirectURI: callback}, "app-oauth")
+	log := filepath.Join(t.TempDir(), "server.log")
+	server, err := process.Start(process.Options{Name: "a server of the test's", Path: filepath.Join(state, "bin", "latchkey"), LogFile: log, Args: []string{
+		"server", "--kubeconfig=" + filepath.Join(state, "run", "latchkey-server.kubeconfig"), "--namespace=" + operatorNamespace,
+		"--http-bind-address=" + address, "--bind-address=" + freeAddress(t), "--review-bind-address=" + freeAddress(t), "--health-bind-address=" + freeAddress(t),
+		"--secret-usage-delay=1h", // nothing is written before the end
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := server.Stop(patience); err != nil {
+			t.Error(err)
+		}
+		if t.Failed() {
+			t.Log(server.Tail())
+		}
+	})
+	begin := time.Now().Truncate(time.Second)
+	eventually(t, "the server takes the client's secret", patience, func(ctx context.Context) (bool, error) {
+		return a.proves(ctx) == nil, server.Failure()
+	})
+	if used, err := n.usage(t.Context(), "app"); err != nil || len(used) != 0 {
+		t.Errorf("told before the end: %v, %v", used, err)
+	}
+	if err := server.Stop(patience); err != nil {
+		t.Fatal(err)
+	}
+	ids, err := n.ids(t.Context(), "app")
+	if err != nil {
+		t.Fatal(err)
+	}
+	used, err := n.usage(t.Context(), "app")
+	if err != nil || len(used) != 1 || used[ids[0]].Before(begin) || used[ids[0]].After(time.Now()) {
+		t.Errorf("told once the server has ended: %v, %v; the secret's id is %v", used, err, ids)
+	}
+}
+
+// freeAddress is one of the loopback interface that nobody listens at.
+func freeAddress(t *testing.T) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = l.Close() }()
+	return l.Addr().String()
 }
 
 // Times in status written by hand are corrected, with the rights that the server has and nothing else to remember them by.
