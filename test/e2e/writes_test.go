@@ -18,6 +18,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/latchkey-io/latchkey/hack/dev/browser"
+	"github.com/latchkey-io/latchkey/hack/valkeyserver"
 )
 
 var (
@@ -123,28 +124,74 @@ func printShop(t *testing.T) *app {
 		&app{t: t, issuer: live.LocalIssuer, redirectURI: live.PrintShop + "/callback", resource: "https://photos.demo.svc"}, "print-shop-oauth")
 }
 
-// A flow with sign-in, consent, redemption, userinfo and review is one write, in the server's view and in kube-apiserver's.
-// That the client's secret is in use has been written, and is for an hour.
-func TestCodeFlowIsOneWrite(t *testing.T) {
-	a, service := printShopIsTold(t), newReviewer(t, sampleNamespace, "photos", "https://photos.demo.svc")
+// flows is how many code flows are counted the writes of, each with one refresh.
+const flows = 5
+
+// counted is what kube-apiserver and the server count while users sign in, consent, and have what they were given redeemed, reviewed,
+// refreshed and reviewed again.
+func counted(t *testing.T, a *app, who func() *person, service reviewer, scope string) (atKubernetes, own map[string]float64) {
+	t.Helper()
 	quiet(t)
 	before, ownBefore := writes(t), storeWrites(t)
-	const flows = 5
 	for range flows {
-		answer, _ := a.tokens(alice(t), "openid photos.read")
-		service.accepts(answer.AccessToken)
-		if status := userinfo(t, a, answer.AccessToken); status != http.StatusOK {
-			t.Fatalf("userinfo answers %d", status)
+		first, _ := a.tokens(who(), scope)
+		again, err := a.refreshed(t.Context(), first.RefreshToken)
+		if err != nil || again.status != http.StatusOK {
+			t.Fatalf("refresh: HTTP %d %s, %v", again.status, again.Error, err)
+		}
+		for _, token := range []string{first.AccessToken, again.AccessToken} {
+			service.accepts(token)
+			if status := userinfo(t, a, token); status != http.StatusOK {
+				t.Fatalf("userinfo answers %d", status)
+			}
 		}
 	}
-	counted := difference(before, writes(t))
-	if !maps.Equal(counted, map[string]float64{"POST oauthgrants": flows}) {
-		t.Errorf("kube-apiserver counted for %d flows: %v", flows, counted)
+	atKubernetes, own = difference(before, writes(t)), difference(ownBefore, storeWrites(t))
+	t.Logf("%d flows and refreshes: kube-apiserver %v, server %v", flows, atKubernetes, own)
+	return atKubernetes, own
+}
+
+// A flow with sign-in, consent, redemption, userinfo and review is one write, and a refresh one, in the server's view and in
+// kube-apiserver's. That the client's secret is in use has been written, and is for an hour.
+func TestCodeFlowIsOneWrite(t *testing.T) {
+	a, service := printShopIsTold(t), newReviewer(t, sampleNamespace, "photos", "https://photos.demo.svc")
+	atKubernetes, own := counted(t, a, func() *person { return alice(t) }, service, "openid offline_access photos.read")
+	if want := map[string]float64{"POST oauthgrants": flows, "PATCH oauthgrants status": flows}; !maps.Equal(atKubernetes, want) {
+		t.Errorf("kube-apiserver counted %v, want %v", atKubernetes, want)
 	}
-	if d := difference(ownBefore, storeWrites(t)); !maps.Equal(d, map[string]float64{"create": flows}) {
-		t.Errorf("the server counted for %d flows: %v", flows, d)
+	if want := map[string]float64{"create": flows, "patch": flows}; !maps.Equal(own, want) {
+		t.Errorf("the server counted %v, want %v", own, want)
 	}
-	t.Logf("%d flows: %v", flows, counted)
+}
+
+// The same in Valkey, and kube-apiserver is written nothing at all.
+func TestCodeFlowIsOneWriteInValkey(t *testing.T) {
+	name := unique()
+	issuer := keptIn(t, name, valkeyserver.Start(t, valkeyserver.Options{}).Address)
+	n := newTenant(t)
+	service := n.api("")
+	servers := fmt.Sprintf(`{"spec":{"authorizationServerNames":["default","local",%q]}}`, name)
+	kubectl(t, "", "patch", "resourceserver", "orders", "-n", n.namespace, "--type=merge", "--patch", servers)
+	user := newUser(t)
+	kubectl(t, "", "patch", "localuser", user.name, "--type=merge", "--patch", servers)
+	n.declare("app", confidential, at(name), redirects(callback), using(n), generated("app-oauth"))
+	kubectl(t, "", "patch", "oauthclient", "app", "-n", n.namespace, "--type=merge", "--patch",
+		`{"spec":{"grantTypes":["authorization_code","refresh_token"],"scopes":["openid","offline_access"]}}`)
+	ready(t, n.clients(), "app")
+	a := n.withCredentials(&app{t: t, issuer: issuer, redirectURI: callback, resource: n.identifier()}, "app-oauth")
+	a.tokens(user, "openid offline_access orders.read") // as soon as the server knows all of it
+	ids, err := n.ids(t.Context(), "app")
+	if err != nil {
+		t.Fatal(err)
+	}
+	n.told("app", ids...)
+	atKubernetes, own := counted(t, a, func() *person { return user }, service, "openid offline_access orders.read")
+	if len(atKubernetes) != 0 {
+		t.Errorf("kube-apiserver counted %v", atKubernetes)
+	}
+	if want := map[string]float64{"create": flows, "update": flows}; !maps.Equal(own, want) {
+		t.Errorf("the server counted %v, want %v", own, want)
+	}
 }
 
 func TestAnonymousFloodWritesNothing(t *testing.T) {

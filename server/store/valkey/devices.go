@@ -61,16 +61,17 @@ func (s *Devices) Create(ctx context.Context, d *store.Device) error {
 	if !validID(d.Name) || !validID(d.ID) {
 		return errors.New("store/valkey: a device authorization needs a well-formed name and id")
 	}
-	if err := s.store.batch(ctx, []command{s.store.addTo(s.askedIndex(d.ClientUID), d.Name, d.ExpiresAt)}); err != nil {
+	value, err := encodeDevice(d)
+	if err != nil {
 		return err
 	}
-	value, err := encodeDevice(d)
+	left, err := s.store.named(ctx, s.store.naming([]string{s.askedIndex(d.ClientUID)}, d.Name, d.ExpiresAt))
 	if err != nil {
 		return err
 	}
 	for range writeAttempts {
 		var before string
-		before, err = s.store.write(ctx, VerbCreate, create(s.deviceKey(d.Name), value, s.store.lifetime(d.ExpiresAt)))
+		before, err = s.store.write(ctx, VerbCreate, create(s.deviceKey(d.Name), value, s.store.lifetime(d.ExpiresAt), left))
 		switch {
 		case err == nil && (before == "" || before == value): // our own, whose answer was lost: nobody else has made the id
 			return nil
@@ -140,7 +141,7 @@ func (s *Devices) tryDecide(ctx context.Context, d *store.Device, raw string, de
 			return true, err
 		}
 	}
-	answer, err := s.store.write(ctx, VerbUpdate, swap(s.deviceKey(d.Name), raw, value, s.store.lifetime(d.ExpiresAt)))
+	answer, err := s.store.write(ctx, VerbUpdate, swap(s.deviceKey(d.Name), raw, value, s.store.lifetime(d.ExpiresAt), noIndexes()))
 	switch {
 	case errors.Is(err, errNoAnswer) && ctx.Err() == nil:
 		return false, err

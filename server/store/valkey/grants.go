@@ -27,17 +27,18 @@ func (s *Store) Create(ctx context.Context, g *store.Grant) error {
 	if s.cache.knows(g.ID) {
 		return store.ErrExists
 	}
-	until, err := s.index(ctx, g)
+	until := s.indexedUntil(g)
+	value, err := encode(g, until)
 	if err != nil {
 		return err
 	}
-	value, err := encode(g, until)
+	left, err := s.named(ctx, s.naming(s.indexes(g), member(g), until))
 	if err != nil {
 		return err
 	}
 	for range writeAttempts {
 		var settled bool
-		if settled, err = s.tryCreate(ctx, g, value); settled {
+		if settled, err = s.tryCreate(ctx, g, value, left); settled {
 			return err
 		}
 	}
@@ -45,9 +46,9 @@ func (s *Store) Create(ctx context.Context, g *store.Grant) error {
 }
 
 // tryCreate writes once. When the outcome is not known, a live read decides. Not settled means: to be tried again.
-func (s *Store) tryCreate(ctx context.Context, g *store.Grant, value string) (settled bool, err error) {
+func (s *Store) tryCreate(ctx context.Context, g *store.Grant, value string, left naming) (settled bool, err error) {
 	key := s.grantKey(g.ID)
-	before, err := s.write(ctx, VerbCreate, create(key, value, s.lifetime(g.ExpiresAt)))
+	before, err := s.write(ctx, VerbCreate, create(key, value, s.lifetime(g.ExpiresAt), left))
 	s.cache.forget(g.ID)
 	switch {
 	case errors.Is(err, errNotReplicated):
@@ -79,7 +80,7 @@ func (s *Store) takenBy(ctx context.Context, g *store.Grant, value, there string
 	if there != value {
 		return store.ErrExists
 	}
-	answer, err := s.write(ctx, VerbUpdate, swap(s.grantKey(g.ID), value, value, s.lifetime(g.ExpiresAt)))
+	answer, err := s.write(ctx, VerbUpdate, swap(s.grantKey(g.ID), value, value, s.lifetime(g.ExpiresAt), noIndexes()))
 	switch {
 	case err != nil:
 		return errors.Join(fmt.Errorf("store/valkey: create a grant: %w", err), s.withdraw(ctx, s.grantKey(g.ID), value))
@@ -170,9 +171,10 @@ var errContended = errors.New("somebody else has changed it again and again")
 // trySwap writes once. Not settled means: to be looked at again, as it is now, or nil when that has to be read.
 func (s *Store) trySwap(ctx context.Context, e *entry, next *store.Grant) (now *entry, settled bool, err error) {
 	id := e.grant.ID
-	until := e.indexedUntil
+	until, left := e.indexedUntil, noIndexes()
 	if next.ExpiresAt.After(until) {
-		if until, err = s.index(ctx, next); err != nil {
+		until = s.indexedUntil(next)
+		if left, err = s.named(ctx, s.naming(s.indexes(next), member(next), until)); err != nil {
 			return nil, true, err
 		}
 	}
@@ -180,7 +182,7 @@ func (s *Store) trySwap(ctx context.Context, e *entry, next *store.Grant) (now *
 	if err != nil {
 		return nil, true, err
 	}
-	answer, err := s.write(ctx, VerbUpdate, swap(s.grantKey(id), e.raw, value, s.grantLifetime(next)))
+	answer, err := s.write(ctx, VerbUpdate, swap(s.grantKey(id), e.raw, value, s.grantLifetime(next), left))
 	s.cache.forget(id)
 	switch {
 	case errors.Is(err, errNoAnswer) && ctx.Err() == nil:
@@ -209,7 +211,7 @@ func (s *Store) Delete(ctx context.Context, id string) error {
 			return err
 		}
 		var answer string
-		answer, err = s.write(ctx, VerbDelete, swap(s.grantKey(id), e.raw, buried(), s.lifetime(time.Time{})))
+		answer, err = s.write(ctx, VerbDelete, swap(s.grantKey(id), e.raw, buried(), s.lifetime(time.Time{}), noIndexes()))
 		s.cache.forget(id)
 		switch {
 		case err != nil:

@@ -16,18 +16,40 @@ import (
 // page is how many grants are asked for at a time.
 const page = 500
 
-// An index is a sorted set of ids; the score says until when, in Unix seconds of this server's clock. indexScript adds one, forgets what is over, and
-// keeps the index for as long as anything in it.
-const indexScript = `redis.call('ZADD', KEYS[1], 'GT', ARGV[2], ARGV[1])
-redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', '(' .. ARGV[3])
-if redis.call('PTTL', KEYS[1]) < tonumber(ARGV[4]) then redis.call('PEXPIRE', KEYS[1], ARGV[4]) end
-return ''`
+// An index is a sorted set of ids; the score says until when, in Unix seconds of this server's clock. indexing is what a script begins
+// with that puts a member, the first of its arguments, into the indexes, which are all of its keys but the first: it forgets what is
+// over, and keeps each index for as long as anything in it.
+const indexing = `for i = 2, #KEYS do
+redis.call('ZADD', KEYS[i], 'GT', ARGV[2], ARGV[1])
+redis.call('ZREMRANGEBYSCORE', KEYS[i], '-inf', '(' .. ARGV[3])
+if redis.call('PTTL', KEYS[i]) < tonumber(ARGV[4]) then redis.call('PEXPIRE', KEYS[i], ARGV[4]) end
+end
+`
 
-// addTo makes the command that puts a member into an index.
-func (s *Store) addTo(index, member string, until time.Time) command {
-	return func(b driver.Builder) driver.Completed {
-		return b.Eval().Script(indexScript).Numkeys(1).Key(index).Arg(member, fmt.Sprint(until.Unix()), fmt.Sprint(s.config.Now().Unix()), fmt.Sprint(s.lifetime(until))).Build()
+// naming is what makes indexes name something.
+type naming struct {
+	// indexes are the keys; args are those that a script's own follow.
+	indexes, args []string
+}
+
+// naming makes indexes name a member until then.
+func (s *Store) naming(indexes []string, member string, until time.Time) naming {
+	return naming{indexes, []string{member, fmt.Sprint(until.Unix()), fmt.Sprint(s.config.Now().Unix()), fmt.Sprint(s.lifetime(until))}}
+}
+
+// noIndexes is for a value that its indexes name already.
+func noIndexes() naming { return naming{args: []string{"", "", "", ""}} }
+
+// apart is the naming by commands of their own, as a Cluster wants it, where each key may be at another node. The first key of a
+// script is that of no index.
+func (n naming) apart() []command {
+	var commands []command
+	for _, index := range n.indexes {
+		commands = append(commands, func(b driver.Builder) driver.Completed {
+			return b.Eval().Script(indexing+"return ''").Numkeys(2).Key(index, index).Arg(n.args...).Build()
+		})
 	}
+	return commands
 }
 
 func (s *Store) userIndex(as, uid string) string    { return s.key(userKind, as+"/"+uid) }
@@ -54,17 +76,21 @@ func (s *Store) indexes(g *store.Grant) []string {
 	return keys
 }
 
-// index makes the indexes name the grant, for a quarter longer than it is good for now: it is refreshed many times before they must be
-// written again.
-func (s *Store) index(ctx context.Context, g *store.Grant) (until time.Time, err error) {
+// indexedUntil is how long the indexes are to name the grant: for a quarter longer than it is good for now, so that it is refreshed many
+// times before they must be written again.
+func (s *Store) indexedUntil(g *store.Grant) time.Time {
 	now := s.config.Now()
 	left := max(g.ExpiresAt.Sub(now), remembered)
-	until = now.Add(left + left/4).Truncate(time.Second)
-	var commands []command
-	for _, key := range s.indexes(g) {
-		commands = append(commands, s.addTo(key, member(g), until))
+	return now.Add(left + left/4).Truncate(time.Second)
+}
+
+// named is the naming that is left to be done by the script which writes what is named: all of it, but in a Cluster, where it is done here.
+func (s *Store) named(ctx context.Context, n naming) (naming, error) {
+	l, err := s.linked(ctx)
+	if err != nil || l.writer.Mode() != driver.ClientModeCluster || len(n.indexes) == 0 {
+		return n, err
 	}
-	return until, s.batch(ctx, commands)
+	return noIndexes(), s.batch(ctx, n.apart())
 }
 
 func (s *Store) unindex(ctx context.Context, g *store.Grant) error {

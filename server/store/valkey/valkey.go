@@ -1,10 +1,10 @@
 // Package valkey keeps grants and device authorizations in Valkey, or another server of the Redis protocol (7.0 or newer): for
 // sites whose logins outgrow etcd.
 //
-// A grant is one key, whose value says all of it; every change is one command or script that touches this key alone, so that it
-// works in a Cluster and is atomic anywhere. SET NX is the gate that makes an authorization code single-use, and a script that
-// replaces a value only where it finds the one expected is the compare-and-swap of everything else. Every key has a lifetime:
-// nothing has to be swept. Indexes are written before what they name; what they name in vain is passed over.
+// A grant is one key, whose value says all of it; every change is one script, which is atomic. One that sets a key only where there is
+// none is the gate that makes an authorization code single-use, and one that replaces a value only where it finds the one expected is
+// the compare-and-swap of everything else. Every key has a lifetime: nothing has to be swept. The same script writes the indexes
+// first; in a Cluster, where these are at other nodes, they are written before it. What they name in vain is passed over.
 //
 // A write counts once a replica has it as well, where the primary has one: WAIT follows it on the same connection. One that no
 // replica confirmed in time is an error, and a grant that was created so is taken back: its code was not honoured.

@@ -109,11 +109,22 @@ func await(ctx context.Context, c driver.DedicatedClient) error {
 	return nil
 }
 
-// create is the command that sets a key which does not exist yet. The answer is the value that it has had before, empty where it
+// createScript sets a key which does not exist yet, after the indexes. The answer is the value that it has had before, empty where it
 // had none.
-func create(key, value string, lifetime int64) command {
+const createScript = `local current = redis.call('GET', KEYS[1])
+if current then return current end
+` + indexing + `redis.call('SET', KEYS[1], ARGV[5], 'PX', ARGV[6])
+return ''`
+
+func create(key, value string, lifetime int64, n naming) command {
+	return script(createScript, key, n, value, fmt.Sprint(lifetime))
+}
+
+// script is one script with the keys and arguments of the naming before its own.
+func script(text, key string, n naming, args ...string) command {
+	keys := append([]string{key}, n.indexes...)
 	return func(b driver.Builder) driver.Completed {
-		return b.Set().Key(key).Value(value).Nx().Get().PxMilliseconds(lifetime).Build()
+		return b.Eval().Script(text).Numkeys(int64(len(keys))).Key(keys...).Arg(n.args...).Arg(args...).Build()
 	}
 }
 
@@ -123,18 +134,16 @@ const (
 	absent  = "-"
 )
 
-// swapScript replaces a value that is the one expected. The answer is swapped, absent, or the value that is there instead.
+// swapScript replaces a value that is the one expected, after the indexes. The answer is swapped, absent, or the value that is there instead.
 const swapScript = `local current = redis.call('GET', KEYS[1])
 if not current then return '` + absent + `' end
-if current ~= ARGV[1] then return current end
-redis.call('SET', KEYS[1], ARGV[2], 'PX', ARGV[3])
+if current ~= ARGV[5] then return current end
+` + indexing + `redis.call('SET', KEYS[1], ARGV[6], 'PX', ARGV[7])
 return '` + swapped + `'`
 
 // swap is the compare-and-swap of everything. A value that is replaced by itself is written all the same, and waited for.
-func swap(key, from, to string, lifetime int64) command {
-	return func(b driver.Builder) driver.Completed {
-		return b.Eval().Script(swapScript).Numkeys(1).Key(key).Arg(from, to, fmt.Sprint(lifetime)).Build()
-	}
+func swap(key, from, to string, lifetime int64, n naming) command {
+	return script(swapScript, key, n, from, to, fmt.Sprint(lifetime))
 }
 
 // withdrawScript takes a key away whose value is the one expected.
