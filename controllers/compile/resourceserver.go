@@ -33,6 +33,18 @@ func ResourceServer(w World, rs *v1alpha1.ResourceServer) (map[string]*registry.
 
 // resourceAt compiles an API for one AuthorizationServer.
 func resourceAt(w World, rs *v1alpha1.ResourceServer, name string) (*registry.Resource, *Problem) {
+	type compiled struct {
+		resource *registry.Resource
+		problem  *Problem
+	}
+	out := recall(w, resourceKey{rs.Namespace, rs.Name, name}, func(w World) compiled {
+		resource, p := compileResource(w, rs, name)
+		return compiled{resource, p}
+	})
+	return out.resource, out.problem
+}
+
+func compileResource(w World, rs *v1alpha1.ResourceServer, name string) (*registry.Resource, *Problem) {
 	config, p := mayClaim(w, rs, name)
 	if p != nil {
 		return nil, p
@@ -102,15 +114,28 @@ func mayClaim(w World, rs *v1alpha1.ResourceServer, name string) (*registry.Conf
 
 // acceptedBy finds the AuthorizationServer and says whether it accepts objects of the namespace.
 func acceptedBy(w World, name, namespace string) (*v1alpha1.AuthorizationServer, *registry.Config, *Problem) {
+	type accepted struct {
+		as      *v1alpha1.AuthorizationServer
+		config  *registry.Config
+		problem *Problem
+	}
+	out := recall(w, acceptanceKey{name, namespace}, func(w World) accepted {
+		as, config, p := accepts(w, name, namespace)
+		return accepted{as, config, p}
+	})
+	return out.as, out.config, out.problem
+}
+
+func accepts(w World, name, namespace string) (*v1alpha1.AuthorizationServer, *registry.Config, *Problem) {
 	as := w.AuthorizationServer(name)
 	if as == nil {
 		return nil, nil, &Problem{v1alpha1.ConditionAccepted, v1alpha1.ReasonAuthorizationServerNotFound,
 			fmt.Sprintf("AuthorizationServer %s does not exist; create it, or name another", name), false}
 	}
-	config, problems := AuthorizationServer(w, as)
+	config, refusal := configOf(w, as)
 	if config == nil {
 		return nil, nil, &Problem{v1alpha1.ConditionAccepted, v1alpha1.ReasonAuthorizationServerNotReady,
-			fmt.Sprintf("AuthorizationServer %s is itself refused: %s", name, problems[0].Message), false}
+			fmt.Sprintf("AuthorizationServer %s is itself refused: %s", name, refusal), false}
 	}
 	if as.Spec.AllowedNamespaces == nil {
 		return as, config, nil
@@ -121,6 +146,22 @@ func acceptedBy(w World, name, namespace string) (*v1alpha1.AuthorizationServer,
 			fmt.Sprintf("AuthorizationServer %s does not accept objects of namespace %s; have the platform label the namespace as its spec.allowedNamespaces asks", name, namespace), true}
 	}
 	return as, config, nil
+}
+
+// configOf is the configuration of an AuthorizationServer, or why there is none.
+func configOf(w World, as *v1alpha1.AuthorizationServer) (*registry.Config, string) {
+	type compiled struct {
+		config  *registry.Config
+		refusal string
+	}
+	out := recall(w, configKey{as.Name}, func(w World) compiled {
+		config, problems := AuthorizationServer(w, as)
+		if config == nil {
+			return compiled{nil, problems[0].Message}
+		}
+		return compiled{config, ""}
+	})
+	return out.config, out.refusal
 }
 
 // reserved returns the AuthorizationServer at which the identifier stands for the issuer itself or for kube-apiserver.

@@ -10,14 +10,9 @@ import (
 	"sync/atomic"
 	"time"
 
-	corev1 "k8s.io/api/core/v1"
-	"k8s.io/apimachinery/pkg/runtime"
-	"k8s.io/client-go/rest"
 	toolscache "k8s.io/client-go/tools/cache"
 	"sigs.k8s.io/controller-runtime/pkg/cache"
-	"sigs.k8s.io/controller-runtime/pkg/client"
 
-	"github.com/latchkey-io/latchkey/api/v1alpha1"
 	"github.com/latchkey-io/latchkey/controllers/compile"
 	"github.com/latchkey-io/latchkey/server/registry"
 )
@@ -52,29 +47,6 @@ type Publisher struct {
 	mu    sync.Mutex
 	dirty map[dependency]struct{}
 	wake  chan struct{}
-}
-
-// NewCache makes the cache of a server: the kinds in all namespaces, Secrets in the operator's only. Of managed fields it keeps
-// what tells when a LocalUser's spec changed. What it returns is shared and must not be changed. The watchdog learns of watches that break.
-func NewCache(config *rest.Config, scheme *runtime.Scheme, namespace string, watchdog *Watchdog) (cache.Cache, error) {
-	noCopy := true
-	return cache.New(config, cache.Options{
-		Scheme:                       scheme,
-		DefaultUnsafeDisableDeepCopy: &noCopy,
-		DefaultTransform:             cache.TransformStripManagedFields(),
-		DefaultWatchErrorHandler:     watchdog.handler(),
-		ByObject: map[client.Object]cache.ByObject{
-			&corev1.Secret{}:      {Namespaces: map[string]cache.Config{namespace: {}}},
-			&v1alpha1.LocalUser{}: {Transform: keepSpecWriters},
-		},
-	})
-}
-
-func keepSpecWriters(object any) (any, error) {
-	if o, ok := object.(client.Object); ok {
-		o.SetManagedFields(compile.SpecWriters(o.GetManagedFields()))
-	}
-	return object, nil
 }
 
 // New makes a Publisher; Start runs it.
@@ -163,7 +135,7 @@ func (p *Publisher) take() []dependency {
 	for d := range p.dirty {
 		changed = append(changed, d)
 	}
-	clear(p.dirty)
+	p.dirty = map[dependency]struct{}{} // the room that all clients took at the start is not kept
 	return changed
 }
 

@@ -1,11 +1,8 @@
 package publish
 
 import (
-	"maps"
-
 	"github.com/latchkey-io/latchkey/api/v1alpha1"
 	"github.com/latchkey-io/latchkey/controllers/compile"
-	"github.com/latchkey-io/latchkey/server/keys"
 	"github.com/latchkey-io/latchkey/server/registry"
 )
 
@@ -13,19 +10,17 @@ import (
 type world struct {
 	issuers map[string]*registry.Issuer
 	keys    *keyMemo
-	// placed is what each object put into the issuers; read is what compiling it read; dependants is the reverse of read.
-	placed     map[dependency]placement
-	read       map[dependency]map[dependency]struct{}
-	dependants map[dependency]map[dependency]struct{}
+	units   units
 }
 
-// placement is what one object put where, by name of the AuthorizationServer.
-type placement struct {
-	config    map[string]*registry.Config
-	keys      map[string]*keys.Set
-	clients   map[string]*registry.Client
-	users     map[string]*registry.User
-	resources map[string]*registry.Resource
+// placement is what one object put into the issuers.
+type placement []placed
+
+// placed is one value in the issuer of an AuthorizationServer.
+type placed struct {
+	issuer string
+	// value is a *registry.Config, *keys.Set, *registry.Client, *registry.User or *registry.Resource.
+	value any
 }
 
 // failure is an issuer whose keys can't be used.
@@ -35,13 +30,7 @@ type failure struct {
 }
 
 func newWorld() *world {
-	return &world{
-		issuers:    map[string]*registry.Issuer{},
-		keys:       &keyMemo{entries: map[string]keyEntry{}},
-		placed:     map[dependency]placement{},
-		read:       map[dependency]map[dependency]struct{}{},
-		dependants: map[dependency]map[dependency]struct{}{},
-	}
+	return &world{issuers: map[string]*registry.Issuer{}, keys: &keyMemo{entries: map[string]keyEntry{}}, units: newUnits()}
 }
 
 // snapshot is the world for requests: the issuers that have both a configuration and keys.
@@ -61,8 +50,9 @@ func (w *world) update(reader *compile.Reader, changed []dependency) []failure {
 	var failures []failure
 	compiled := map[dependency]placement{}
 	reads := map[dependency]map[dependency]struct{}{}
+	known := memo{}
 	for unit := range w.affected(changed) {
-		r := &recorder{World: reader, keys: w.keys, read: map[dependency]struct{}{}}
+		r := newRecorder(reader, w.keys, known)
 		p, f := compileUnit(r, reader, unit)
 		compiled[unit], reads[unit] = p, r.read
 		if f != nil {
@@ -74,7 +64,7 @@ func (w *world) update(reader *compile.Reader, changed []dependency) []failure {
 	}
 	w.place(compiled)
 	for unit, read := range reads {
-		w.rememberReads(unit, read)
+		w.units.set(unit, compiled[unit], read)
 	}
 	return failures
 }
@@ -87,7 +77,9 @@ func (w *world) affected(changed []dependency) map[dependency]struct{} {
 		case kindAuthorizationServer, kindResourceServer, kindOAuthClient, kindLocalUser:
 			units[d] = struct{}{}
 		}
-		maps.Copy(units, w.dependants[d])
+		for unit := range w.units.depending(d) {
+			units[unit] = struct{}{}
+		}
 	}
 	return units
 }
@@ -103,17 +95,19 @@ func compileUnit(r *recorder, reader *compile.Reader, unit dependency) (placemen
 		}
 	case kindResourceServer:
 		if rs := reader.ResourceServer(unit.namespace, unit.name); rs != nil {
-			p.resources, _ = compile.ResourceServer(r, rs)
+			resources, _ := compile.ResourceServer(r, rs)
+			p = placementOf(resources)
 		}
 	case kindOAuthClient:
 		if c := reader.OAuthClient(unit.namespace, unit.name); c != nil {
 			if name, client, _ := compile.OAuthClient(r, c); client != nil {
-				p.clients = map[string]*registry.Client{name: client}
+				p = placement{{name, client}}
 			}
 		}
 	case kindLocalUser:
 		if u := reader.LocalUser(unit.name); u != nil {
-			p.users, _ = compile.LocalUser(r, u)
+			users, _ := compile.LocalUser(r, u)
+			p = placementOf(users)
 		}
 	}
 	return p, nil
@@ -122,12 +116,12 @@ func compileUnit(r *recorder, reader *compile.Reader, unit dependency) (placemen
 func compileIssuer(r *recorder, as *v1alpha1.AuthorizationServer) (placement, *failure) {
 	config, _ := compile.AuthorizationServer(r, as)
 	if config == nil {
-		return placement{}, nil
+		return nil, nil
 	}
 	config.Namespaces = compile.AllowedNamespaces(r, as)
-	p := placement{config: map[string]*registry.Config{as.Name: config}}
+	p := placement{{as.Name, config}}
 	if set, _ := r.Keys(as.Name); set != nil {
-		p.keys = map[string]*keys.Set{as.Name: set}
+		p = append(p, placed{as.Name, set})
 	}
 	if _, err := r.stored(as.Name); err != nil {
 		return p, &failure{as.Name, err}
@@ -144,62 +138,26 @@ func (w *world) place(compiled map[dependency]placement) {
 		}
 		return edits[issuer]
 	}
-	for unit, p := range compiled {
-		w.placed[unit].each(func(issuer string, v any) { at(issuer).remove(v) })
-		w.placed[unit] = p
-		if p.empty() {
-			delete(w.placed, unit)
+	for unit := range compiled {
+		for _, p := range w.units.placed(unit) {
+			at(p.issuer).remove(p.value)
 		}
 	}
-	for _, p := range compiled {
-		p.each(func(issuer string, v any) { at(issuer).set(v) })
+	for _, now := range compiled {
+		for _, p := range now {
+			at(p.issuer).set(p.value)
+		}
 	}
 	for name, e := range edits {
 		w.issuers[name] = e.apply()
 	}
 }
 
-func (p placement) empty() bool {
-	return len(p.config) == 0 && len(p.keys) == 0 && len(p.clients) == 0 && len(p.users) == 0 && len(p.resources) == 0
-}
-
-// each calls f with every value and the issuer it belongs to.
-func (p placement) each(f func(issuer string, v any)) {
-	for issuer, v := range p.config {
-		f(issuer, v)
+// placementOf are the values that one object has for each issuer.
+func placementOf[V any](values map[string]V) placement {
+	var p placement
+	for issuer, v := range values {
+		p = append(p, placed{issuer, v})
 	}
-	for issuer, v := range p.keys {
-		f(issuer, v)
-	}
-	for issuer, v := range p.clients {
-		f(issuer, v)
-	}
-	for issuer, v := range p.users {
-		f(issuer, v)
-	}
-	for issuer, v := range p.resources {
-		f(issuer, v)
-	}
-}
-
-// rememberReads keeps the reverse index in step.
-func (w *world) rememberReads(unit dependency, read map[dependency]struct{}) {
-	for d := range w.read[unit] {
-		if _, still := read[d]; !still {
-			delete(w.dependants[d], unit)
-			if len(w.dependants[d]) == 0 {
-				delete(w.dependants, d)
-			}
-		}
-	}
-	for d := range read {
-		if w.dependants[d] == nil {
-			w.dependants[d] = map[dependency]struct{}{}
-		}
-		w.dependants[d][unit] = struct{}{}
-	}
-	w.read[unit] = read
-	if _, there := w.placed[unit]; !there && len(read) == 0 {
-		delete(w.read, unit)
-	}
+	return p
 }

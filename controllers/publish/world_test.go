@@ -32,8 +32,8 @@ func TestNothingIsKeptOfWhatIsGone(t *testing.T) {
 			}
 			w.update(compile.NewReader(t.Context(), empty{}, "latchkey-system"), []dependency{gone})
 		}
-		if len(w.placed) != 0 || len(w.read) != 0 || len(w.dependants) != 0 {
-			t.Fatalf("kind %d: %d placed, %d read and %d depended on are kept", k, len(w.placed), len(w.read), len(w.dependants))
+		if u := &w.units; len(u.byID) != 0 || len(u.sets) != 0 || len(u.dependants) != 0 {
+			t.Fatalf("kind %d: %d units, %d sets and %d depended on are kept", k, len(u.byID), len(u.sets), len(u.dependants))
 		}
 	}
 }

@@ -145,7 +145,7 @@ func (i *Issuer) User(name, uid string) (*User, bool) {
 	return u, ok && u.UID == uid
 }
 
-// Client is an OAuthClient, compiled.
+// Client is an OAuthClient, compiled. There may be 100,000 of them: members of one size stand together.
 type Client struct {
 	// ID is the client_id; UID the object's.
 	ID, UID         string
@@ -153,6 +153,13 @@ type Client struct {
 	DisplayName     string
 	// Public clients have no credential.
 	Public bool
+	// IDTokenClaimsRequested: its ID tokens tell of the user only what the claims parameter asks of them (OpenID Connect Core
+	// section 5.5), and not what scopes name.
+	IDTokenClaimsRequested bool
+	// RotateRefreshTokens: every refresh gives a new refresh token. Always so for public clients.
+	RotateRefreshTokens bool
+	// ProofKeyOptional: the client may do without PKCE. Never so for public clients.
+	ProofKeyOptional bool
 	// RedirectURIs in their declared order.
 	RedirectURIs []RedirectURI
 	// GrantTypes the client may use.
@@ -169,17 +176,10 @@ type Client struct {
 	ServiceAccounts []string
 	// IDTokenAlgorithm signs its ID tokens and logout tokens.
 	IDTokenAlgorithm keys.Algorithm
-	// IDTokenClaimsRequested: its ID tokens tell of the user only what the claims parameter asks of them (OpenID Connect Core
-	// section 5.5), and not what scopes name.
-	IDTokenClaimsRequested bool
 	// UserinfoAlgorithm signs userinfo responses; empty for JSON (OpenID Connect Core section 5.3.2).
 	UserinfoAlgorithm keys.Algorithm
 	// Sector is whose users' pairwise subjects the client sees, empty for public subjects (OpenID Connect Core section 8).
 	Sector string
-	// RotateRefreshTokens: every refresh gives a new refresh token. Always so for public clients.
-	RotateRefreshTokens bool
-	// ProofKeyOptional: the client may do without PKCE. Never so for public clients.
-	ProofKeyOptional bool
 	// PostLogoutRedirectURIs are where users may be sent after they signed out, compared exactly.
 	PostLogoutRedirectURIs []RedirectURI
 	// BackChannelLogoutURI is told when a user signs out; empty for a client that does not care.

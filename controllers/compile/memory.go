@@ -1,0 +1,26 @@
+package compile
+
+// Memory is a World that remembers, for as long as nothing it answers changes, what was compiled with it: an API is compiled once for all
+// of its clients, which then share it.
+type Memory interface {
+	World
+	// Recall returns what compiled returned for the key before, and calls it the first time. What compiled reads, it reads through the
+	// World that it is given.
+	Recall(key any, compiled func(World) any) any
+}
+
+// Keys for Recall: an AuthorizationServer, whether it accepts a namespace, and a ResourceServer at an AuthorizationServer.
+type (
+	configKey     struct{ server string }
+	acceptanceKey struct{ server, namespace string }
+	resourceKey   struct{ namespace, name, server string }
+)
+
+// recall compiles once for each key where the World has a memory.
+func recall[V any](w World, key any, compiled func(World) V) V {
+	m, ok := w.(Memory)
+	if !ok {
+		return compiled(w)
+	}
+	return m.Recall(key, func(w World) any { return compiled(w) }).(V)
+}
