@@ -31,6 +31,7 @@ type Reconciler struct {
 	Now       func() time.Time
 
 	published publications
+	written   written
 }
 
 // Reconcile brings the Secret and the status of one OAuthClient to where they should be. When the client is deleted there
@@ -40,11 +41,15 @@ func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Resu
 	if err := r.Client.Get(ctx, req.NamespacedName, &c); err != nil {
 		if apierrors.IsNotFound(err) {
 			r.published.forget(req.NamespacedName)
+			r.written.forget(req.NamespacedName)
 		}
 		return ctrl.Result{}, client.IgnoreNotFound(err)
 	}
 	if !c.DeletionTimestamp.IsZero() {
 		return ctrl.Result{}, nil
+	}
+	if r.written.pending(&c, r.Now()) {
+		return status.Soon(), nil
 	}
 	world := compile.NewReader(ctx, r.Client, r.Namespace)
 	server, _, problems := compile.OAuthClient(world, &c)
@@ -63,6 +68,9 @@ func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Resu
 	desired.Status = desiredStatus(&c, server, cred, problems, missing, r.Now())
 	if err := status.Patch(ctx, r.Client, &c, desired); err != nil {
 		return status.Retry(err)
+	}
+	if desired.ResourceVersion != c.ResourceVersion {
+		r.written.note(desired, r.Now())
 	}
 	status.Tell(r.Events, &c, c.Status.Conditions, desired.Status.Conditions)
 	if failed != nil {

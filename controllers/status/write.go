@@ -60,10 +60,13 @@ func Retry(err error) (ctrl.Result, error) {
 		return ctrl.Result{}, nil
 	}
 	if Raced(err) {
-		return ctrl.Result{RequeueAfter: raceDelay}, nil
+		return Soon(), nil
 	}
 	return ctrl.Result{}, err
 }
+
+// Soon is the result of a reconciliation that the cache is not ready for.
+func Soon() ctrl.Result { return ctrl.Result{RequeueAfter: raceDelay} }
 
 // Tell records an Event when Ready changes, or is False for another reason than before.
 func Tell(recorder events.EventRecorder, object runtime.Object, before, after []metav1.Condition) {
