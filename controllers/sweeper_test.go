@@ -2,8 +2,10 @@ package controllers_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
+	"strings"
 	"testing"
 	"time"
 
@@ -154,5 +156,36 @@ func TestSweeperDeletesDeviceAuthorizationsAMinuteAfterTheyExpire(t *testing.T) 
 	must(t, still.api.List(t.Context(), &left, client.InNamespace(namespace)))
 	if deleted != 2 || len(left.Items) != 1 || left.Items[0].Name != "alive" {
 		t.Errorf("%d deleted, left: %v", deleted, left.Items)
+	}
+}
+
+// stubborn is an API server that refuses to delete one object.
+type stubborn struct {
+	client.Client
+	name string
+}
+
+func (s stubborn) Delete(ctx context.Context, o client.Object, options ...client.DeleteOption) error {
+	if o.GetName() == s.name {
+		return errors.New("refused")
+	}
+	return s.Client.Delete(ctx, o, options...)
+}
+
+// One grant that can't be deleted keeps none of the others, on its own page or on later ones, and is told.
+func TestSweeperGoesOnAfterAFailure(t *testing.T) {
+	namespace := still.namespace(t, nil)
+	now := time.Now().Truncate(time.Second)
+	const n = 510 // more than a page
+	for i := range n {
+		still.create(t, grant(namespace, fmt.Sprintf("expired-%03d", i), now.Add(-time.Hour)))
+	}
+	s := &oauthgrant.Sweeper{Client: stubborn{still.api, "expired-000"}, Live: still.api, Namespace: namespace, Now: func() time.Time { return now }, Logger: logr.Discard()}
+	deleted, err := s.Sweep(t.Context())
+	if left := names(t, namespace); deleted != n-1 || len(left) != 1 || !left["expired-000"] {
+		t.Errorf("%d deleted, left: %v", deleted, left)
+	}
+	if err == nil || !strings.Contains(err.Error(), "expired-000") {
+		t.Errorf("the failure is told as: %v", err)
 	}
 }

@@ -5,9 +5,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync/atomic"
 	"time"
 
 	"github.com/go-logr/logr"
+	"golang.org/x/sync/errgroup"
 	"golang.org/x/time/rate"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
@@ -26,8 +28,10 @@ const (
 	grace = time.Minute
 	// pageSize is how many objects are held in memory at once.
 	pageSize = 500
-	// deletesPerSecond bounds the load on the API server.
-	deletesPerSecond = 50
+	// deletesPerSecond bounds the load on the API server, and deleters are how many of them are under way at once. They have to keep up
+	// with the sign-ins of a busy site, each of which leaves a grant to sweep.
+	deletesPerSecond = 500
+	deleters         = 4
 )
 
 // Sweeper deletes grants, device authorizations and sign-outs that expired more than a minute ago, and grants that were revoked and whose
@@ -103,30 +107,49 @@ func kinds(issuers accessTokens) []kind {
 }
 
 func (s *Sweeper) sweepKind(ctx context.Context, k kind, limiter *rate.Limiter) (deleted int, err error) {
-	var next string
+	var (
+		next    string
+		failure error
+	)
 	for {
 		page := k.newList()
 		err := s.Live.List(ctx, page, client.InNamespace(s.Namespace), client.Limit(pageSize), client.Continue(next))
 		if apierrors.IsResourceExpired(err) {
-			return deleted, nil // the list has grown too old to go on with; the next sweep starts anew
+			return deleted, failure // the list has grown too old to go on with; the next sweep starts anew
 		}
 		if err != nil {
-			return deleted, fmt.Errorf("list %ss: %w", k.name, err)
+			return deleted, errors.Join(failure, fmt.Errorf("list %ss: %w", k.name, err))
 		}
-		err = meta.EachListItem(page, func(item runtime.Object) error {
+		n, err := s.sweepPage(ctx, k, page, limiter)
+		deleted += n
+		if err != nil && failure == nil {
+			failure = err // one object that can't be deleted does not keep the others
+		}
+		if next = page.GetContinue(); next == "" || ctx.Err() != nil {
+			return deleted, failure
+		}
+	}
+}
+
+// sweepPage deletes those objects of a page that have expired, and returns the first failure.
+func (s *Sweeper) sweepPage(ctx context.Context, k kind, page client.ObjectList, limiter *rate.Limiter) (int, error) {
+	var (
+		deleted atomic.Int64
+		group   errgroup.Group
+	)
+	group.SetLimit(deleters)
+	err := meta.EachListItem(page, func(item runtime.Object) error {
+		group.Go(func() error {
 			gone, err := s.sweep(ctx, k, item.(client.Object), limiter)
 			if gone {
-				deleted++
+				deleted.Add(1)
 			}
 			return err
 		})
-		if err != nil {
-			return deleted, err
-		}
-		if next = page.GetContinue(); next == "" {
-			return deleted, nil
-		}
-	}
+		return nil
+	})
+	failure := group.Wait()
+	return int(deleted.Load()), errors.Join(err, failure)
 }
 
 func (s *Sweeper) sweep(ctx context.Context, k kind, object client.Object, limiter *rate.Limiter) (bool, error) {
