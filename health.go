@@ -1,9 +1,12 @@
 package main
 
-import "net/http"
+import (
+	"net/http"
+	"net/http/pprof"
+)
 
-// healthHandler answers /healthz while the process runs, and /readyz once every check passes.
-func healthHandler(metrics http.Handler, checks map[string]func() error) http.Handler {
+// healthHandler answers /healthz while the process runs, /readyz once every check passes, and /debug/pprof if it is profiled.
+func healthHandler(metrics http.Handler, profiling bool, checks map[string]func() error) http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { answer(w, http.StatusOK, "ok") })
 	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, _ *http.Request) {
@@ -16,6 +19,10 @@ func healthHandler(metrics http.Handler, checks map[string]func() error) http.Ha
 		answer(w, http.StatusOK, "ok")
 	})
 	mux.Handle("GET /metrics", metrics)
+	if profiling {
+		mux.HandleFunc("GET /debug/pprof/", pprof.Index)
+		mux.HandleFunc("GET /debug/pprof/profile", pprof.Profile)
+	}
 	return mux
 }
 

@@ -41,6 +41,7 @@ type options struct {
 	trustedProxies                                    string
 	outboundAllowedCIDRs, outboundCAFile              string
 	secretUsageDelay, shutdownDelay                   time.Duration
+	profiling                                         bool
 }
 
 // parseOptions parses the flags of a command.
@@ -100,6 +101,7 @@ func (o *options) registerServer(fs *flag.FlagSet) {
 		"then whoever may create OAuthClients can make the server send https requests, with fixed content, to any Service. Loopback addresses given here may be called over plain http, too")
 	fs.DurationVar(&o.secretUsageDelay, "secret-usage-delay", 15*time.Second, "how long the first use of a client secret waits at most until an OAuthClient's status.secretUsage tells of it; later uses are written once an hour at most")
 	fs.DurationVar(&o.shutdownDelay, "shutdown-delay", 0, "how long the server still serves, not ready any more, after it was told to end: as long as whoever routes requests to it needs to notice")
+	fs.BoolVar(&o.profiling, "profiling", false, "serve /debug/pprof beside /metrics: what takes time and memory, to whoever reaches that address")
 	fs.StringVar(&o.outboundCAFile, "outbound-ca-file", "", "PEM `file` with CAs that are trusted at clients' own URLs, beside the system's; read at start")
 }
 

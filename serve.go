@@ -91,7 +91,7 @@ func (p *process) serve(ctx context.Context, end func(), listeners []server.List
 	group, failed := errgroup.WithContext(context.WithoutCancel(ctx))
 	needed, over := context.WithCancel(failed)
 	defer context.AfterFunc(failed, end)()
-	for _, run := range p.run {
+	for _, run := range append(p.run, p.boundHeap) {
 		group.Go(func() error { return run(needed) })
 	}
 	group.Go(func() error {
@@ -243,7 +243,7 @@ func (p *process) listeners(ctx context.Context, s *stores) ([]server.Listener, 
 	all := []server.Listener{
 		{Name: "https", Address: o.address, TLS: server.TLSConfig(serving), Handler: public},
 		{Name: "review", Address: o.reviewAddress, TLS: reviewTLS, Handler: server.Review(reviews, p.holder, p.logger)},
-		{Name: "health", Address: o.healthAddress, Handler: healthHandler(promhttp.HandlerFor(prometheus.Gatherers{p.registry, ctrlmetrics.Registry}, promhttp.HandlerOpts{}), p.checks)},
+		{Name: "health", Address: o.healthAddress, Handler: healthHandler(promhttp.HandlerFor(prometheus.Gatherers{p.registry, ctrlmetrics.Registry}, promhttp.HandlerOpts{}), o.profiling, p.checks)},
 	}
 	if o.httpAddress != "" {
 		all = append(all, server.Listener{Name: "http", Address: o.httpAddress, Handler: public})
