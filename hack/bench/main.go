@@ -1,40 +1,44 @@
-// Command bench runs the benchmarks of the tree, prints them as a table and keeps them as JSON, so that two runs can be
-// compared. It is what `make bench` calls.
+// Command bench measures Latchkey, prints what comes of it as tables and keeps it as JSON, so that two runs can be compared. It is
+// what `make bench` calls. Its parts: micro, the benchmarks of the tree; size, whole processes with many clients and grants.
 package main
 
 import (
-	"bytes"
 	"context"
-	"encoding/json"
 	"flag"
 	"fmt"
-	"io"
 	"os"
-	"os/exec"
 	"os/signal"
-	"path/filepath"
 	"runtime"
-	"strconv"
-	"text/tabwriter"
+	"slices"
+	"strings"
 	"time"
+
+	"github.com/go-logr/logr"
+	"sigs.k8s.io/controller-runtime/pkg/log"
+
+	"github.com/latchkey-io/latchkey/hack/bench/micro"
+	"github.com/latchkey-io/latchkey/hack/bench/report"
+	"github.com/latchkey-io/latchkey/hack/bench/size"
 )
 
-// Report is what the JSON file holds.
-type Report struct {
-	Time      time.Time `json:"time"`
-	GoVersion string    `json:"goVersion"`
-	Platform  string    `json:"platform"`
-	CPUs      int       `json:"cpus"`
-	Results   []Result  `json:"results"`
+// options are the flags.
+type options struct {
+	only, pattern, file, profiles string
+	count, size                   int
 }
 
 func main() {
-	pattern := flag.String("bench", ".", "regular expression of the benchmarks to run")
-	count := flag.Int("count", 1, "how often to run each")
-	file := flag.String("json", "", "file to write the results to")
+	var o options
+	flag.StringVar(&o.only, "only", "micro,size", "comma-separated parts to run")
+	flag.StringVar(&o.pattern, "bench", ".", "micro: regular expression of the benchmarks to run")
+	flag.IntVar(&o.count, "count", 1, "micro: how often to run each")
+	flag.IntVar(&o.size, "size", 10_000, "size: how many clients and how many grants")
+	flag.StringVar(&o.profiles, "profiles", "", "directory to keep profiles in")
+	flag.StringVar(&o.file, "json", "", "file to write the results to")
 	flag.Parse()
+	log.SetLogger(logr.Discard()) // of controller-runtime's clients
 	ctx, release := signal.NotifyContext(context.Background(), os.Interrupt)
-	err := run(ctx, *pattern, *count, *file)
+	err := run(ctx, &o)
 	release()
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
@@ -42,59 +46,51 @@ func main() {
 	}
 }
 
-func run(ctx context.Context, pattern string, count int, file string) error {
-	output, err := goTest(ctx, pattern, count)
+// run runs the parts one after another, and writes the file after each: what has been measured is not lost with the next one.
+func run(ctx context.Context, o *options) error {
+	r := &report.Report{
+		Time: time.Now().UTC(), GoVersion: runtime.Version(), Platform: runtime.GOOS + "/" + runtime.GOARCH, CPUs: runtime.NumCPU(), Load: load(),
+	}
+	parts := map[string]func(context.Context, *options, *report.Report) error{"micro": runMicro, "size": runSize}
+	for _, part := range strings.Split(o.only, ",") {
+		do, ok := parts[part]
+		if !ok {
+			return fmt.Errorf("there is no part %q", part)
+		}
+		if err := do(ctx, o, r); err != nil {
+			return fmt.Errorf("%s: %w", part, err)
+		}
+		if o.file == "" {
+			continue
+		}
+		if err := report.Write(o.file, r); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func runMicro(ctx context.Context, o *options, r *report.Report) (err error) {
+	if r.Results, err = micro.Run(ctx, o.pattern, o.count); err != nil {
+		return err
+	}
+	return report.Results(os.Stdout, r.Results)
+}
+
+func runSize(ctx context.Context, o *options, r *report.Report) error {
+	figures, err := size.Run(ctx, size.Options{Objects: o.size, Profiles: o.profiles, Out: os.Stderr})
+	r.Figures = slices.Concat(r.Figures, figures)
 	if err != nil {
 		return err
 	}
-	results, err := parse(bytes.NewReader(output))
+	return report.Figures(os.Stdout, figures)
+}
+
+// load is the load average; empty where the kernel does not tell.
+func load() string {
+	text, err := os.ReadFile("/proc/loadavg")
 	if err != nil {
-		return err
+		return ""
 	}
-	if len(results) == 0 {
-		return fmt.Errorf("no benchmark matches %q", pattern)
-	}
-	if err := table(os.Stdout, results); err != nil {
-		return err
-	}
-	if file == "" {
-		return nil
-	}
-	return write(file, Report{
-		Time: time.Now().UTC(), GoVersion: runtime.Version(), Platform: runtime.GOOS + "/" + runtime.GOARCH,
-		CPUs: runtime.NumCPU(), Results: results,
-	})
-}
-
-// goTest runs one package after another, for two at a time would share the processors.
-func goTest(ctx context.Context, pattern string, count int) ([]byte, error) {
-	cmd := exec.CommandContext(ctx, "go", "test", "-p=1", "-run=^$", "-bench="+pattern, "-benchmem", "-count="+strconv.Itoa(count), "./...")
-	var output bytes.Buffer
-	cmd.Stdout, cmd.Stderr = &output, os.Stderr
-	if err := cmd.Run(); err != nil {
-		return nil, fmt.Errorf("go test: %w\n%s", err, output.Bytes())
-	}
-	return output.Bytes(), nil
-}
-
-func table(w io.Writer, results []Result) error {
-	t := tabwriter.NewWriter(w, 0, 8, 2, ' ', tabwriter.AlignRight)
-	_, _ = fmt.Fprintln(t, "package\tbenchmark\ttime/op\tops/s\tB/op\tallocs/op\t") // errors are kept for Flush
-	for _, r := range results {
-		perOp := time.Duration(r.Metrics["ns/op"])
-		_, _ = fmt.Fprintf(t, "%s\t%s\t%s\t%.0f\t%.0f\t%.0f\t\n", r.Package, r.Name, perOp, float64(time.Second)/r.Metrics["ns/op"],
-			r.Metrics["B/op"], r.Metrics["allocs/op"])
-	}
-	return t.Flush()
-}
-
-func write(file string, report Report) error {
-	text, err := json.MarshalIndent(report, "", "  ")
-	if err != nil {
-		return err
-	}
-	if err := os.MkdirAll(filepath.Dir(file), 0o755); err != nil {
-		return err
-	}
-	return os.WriteFile(file, append(text, '\n'), 0o644)
+	return strings.TrimSpace(string(text))
 }

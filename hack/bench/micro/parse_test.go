@@ -1,9 +1,11 @@
-package main
+package micro
 
 import (
 	"reflect"
 	"strings"
 	"testing"
+
+	"github.com/latchkey-io/latchkey/hack/bench/report"
 )
 
 func TestParse(t *testing.T) {
@@ -15,7 +17,7 @@ BenchmarkVerify/two-keys-16   	    5000	    110000 ns/op	      3.000 writes/flow
 PASS
 ok  	github.com/latchkey-io/latchkey/server/token	2.1s
 `
-	want := []Result{
+	want := []report.Result{
 		{Package: "server/token", Name: "Sign/ES256", Iterations: 10000, Metrics: map[string]float64{"ns/op": 52000.5, "B/op": 6100, "allocs/op": 80}},
 		{Package: "server/token", Name: "Verify/two-keys", Iterations: 5000, Metrics: map[string]float64{"ns/op": 110000, "writes/flow": 3}},
 	}

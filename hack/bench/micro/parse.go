@@ -1,4 +1,4 @@
-package main
+package micro
 
 import (
 	"bufio"
@@ -7,23 +7,13 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/latchkey-io/latchkey/hack/bench/report"
 	"github.com/latchkey-io/latchkey/hack/controlplane/build"
 )
 
-// Result is one line of a benchmark.
-type Result struct {
-	// Package is relative to the repository's root; Name has neither the word Benchmark nor the number of processors.
-	Package string `json:"package"`
-	Name    string `json:"name"`
-	// Iterations is how often the operation ran.
-	Iterations int `json:"iterations"`
-	// Metrics by unit, as Go writes them: ns/op, B/op, allocs/op and whatever the benchmark reports itself.
-	Metrics map[string]float64 `json:"metrics"`
-}
-
 // parse reads the benchmark format of `go test` (https://go.dev/design/14313-benchmark-format).
-func parse(output io.Reader) ([]Result, error) {
-	var results []Result
+func parse(output io.Reader) ([]report.Result, error) {
+	var results []report.Result
 	var pkg string
 	lines := bufio.NewScanner(output)
 	for lines.Scan() {
@@ -47,16 +37,16 @@ func parse(output io.Reader) ([]Result, error) {
 }
 
 // parseLine reads a name, the iterations, and then pairs of value and unit.
-func parseLine(fields []string) (Result, error) {
+func parseLine(fields []string) (report.Result, error) {
 	iterations, err := strconv.Atoi(fields[1])
 	if err != nil {
-		return Result{}, err
+		return report.Result{}, err
 	}
-	result := Result{Name: withoutProcessors(strings.TrimPrefix(fields[0], "Benchmark")), Iterations: iterations, Metrics: map[string]float64{}}
+	result := report.Result{Name: withoutProcessors(strings.TrimPrefix(fields[0], "Benchmark")), Iterations: iterations, Metrics: map[string]float64{}}
 	for i := 2; i+1 < len(fields); i += 2 {
 		value, err := strconv.ParseFloat(fields[i], 64)
 		if err != nil {
-			return Result{}, err
+			return report.Result{}, err
 		}
 		result.Metrics[fields[i+1]] = value
 	}

@@ -1,0 +1,91 @@
+// Package size measures whole processes with many clients and grants over a real control plane: how long `latchkey server` takes to get
+// ready and what it takes to be, how soon what is applied is honoured, how fast the controller reconciles and sweeps.
+//
+// Clients and grants in such numbers are not created one by one, which would take the API server many minutes: one of each is made as
+// anybody would make it, by the API and the controller, and copies of what etcd has of it then are put into etcd beside it, with names,
+// UIDs and digests of their own. To the API server, and to all who watch it, they are objects like any other.
+package size
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"time"
+
+	"github.com/latchkey-io/latchkey/hack/bench/report"
+)
+
+// Options say how much to measure.
+type Options struct {
+	// Objects is how many clients and how many grants there are at most.
+	Objects int
+	// Profiles is a directory for profiles, none when it is empty.
+	Profiles string
+	// Out takes the progress.
+	Out io.Writer
+}
+
+// fewClients is the number of clients of an ordinary cluster, which has targets of its own.
+const fewClients = 1000
+
+// bench is one run.
+type bench struct {
+	Options
+	*site
+	figures []report.Figure
+	// empty is what a server takes without any client, resting is what the leading controller takes then; in bytes.
+	empty, resting float64
+	emptyHeap      heap
+}
+
+// Run measures. What was measured until a failure is returned with it.
+func Run(ctx context.Context, o Options) (_ []report.Figure, err error) {
+	if o.Objects < fewClients {
+		return nil, fmt.Errorf("%d objects are too few: %d at least", o.Objects, fewClients)
+	}
+	s, err := start(ctx, o.Out)
+	if err != nil {
+		return nil, err
+	}
+	b := &bench{Options: o, site: s}
+	defer func() { err = errors.Join(err, s.stop()) }()
+	for _, step := range []struct {
+		title string
+		do    func(context.Context) error
+	}{
+		{"Preparing the objects that are copied", b.prepare},
+		{"A server with no client", b.withNone},
+		{"Grants, live", b.withGrants},
+		{"Grants, expired: the controller sweeps", b.sweep},
+		{"New clients: the controller reconciles", b.reconcile},
+		{"A server with few clients", b.withFew},
+		{"A server with many clients", b.withMany},
+		{"A server with many clients and grants", b.withAll},
+	} {
+		began := time.Now()
+		b.tell("%s", step.title)
+		if err := step.do(ctx); err != nil {
+			return b.figures, fmt.Errorf("%s: %w", step.title, err)
+		}
+		b.tell("  took %.0f s", time.Since(began).Seconds())
+	}
+	return b.figures, nil
+}
+
+func (b *bench) tell(format string, args ...any) {
+	_, _ = fmt.Fprintf(b.Out, format+"\n", args...) // progress; a terminal that is gone ends the run by itself
+}
+
+// note adds a figure, with a target if one is given.
+func (b *bench) note(name string, value float64, unit string, target ...func(*report.Figure)) {
+	f := report.Figure{Section: "size", Name: name, Value: value, Unit: unit}
+	for _, set := range target {
+		set(&f)
+	}
+	b.figures = append(b.figures, f)
+	b.tell("  %s: %.4g %s", name, value, unit)
+}
+
+func atMost(v float64) func(*report.Figure)  { return func(f *report.Figure) { f.AtMost = v } }
+func atLeast(v float64) func(*report.Figure) { return func(f *report.Figure) { f.AtLeast = v } }
