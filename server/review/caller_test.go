@@ -2,6 +2,8 @@ package review_test
 
 import (
 	"context"
+	"crypto/tls"
+	"crypto/x509"
 	"encoding/json"
 	"net/http"
 	"net/http/httptest"
@@ -159,6 +161,39 @@ func TestCallersThatAreNotProven(t *testing.T) {
 				t.Errorf("HTTP %d", w.Code)
 			}
 		})
+	}
+}
+
+// A certificate that was verified when the connection began counts for as long as who signed it is trusted, request by request.
+func TestCertificateCountsForAsLongAsItIsProven(t *testing.T) {
+	f := newFixture(t)
+	raw := f.sign(t, f.access(kubernetes))
+	var trusted bool
+	var asked []*tls.ConnectionState
+	f.handler.Proven = func(state *tls.ConnectionState) bool { asked = append(asked, state); return trusted }
+	if got, code := f.ask(t, raw); code != http.StatusUnauthorized || got.Authenticated {
+		t.Errorf("not trusted any more: HTTP %d %+v", code, got)
+	}
+	trusted = true
+	if got, code := f.ask(t, raw); code != http.StatusOK || !got.Authenticated {
+		t.Errorf("trusted: HTTP %d %+v", code, got)
+	}
+	trusted = false
+	if _, code := f.ask(t, raw); code != http.StatusUnauthorized {
+		t.Errorf("on the same connection, not trusted any more: HTTP %d", code)
+	}
+	if len(asked) != 3 || len(asked[0].VerifiedChains) == 0 {
+		t.Errorf("asked about %v", asked)
+	}
+	// Trust in a certificate is none in a connection without.
+	trusted = true
+	for name, state := range map[string]*tls.ConnectionState{"without a certificate": {}, "with one that was not verified": {PeerCertificates: []*x509.Certificate{{}}}, "in plain text": nil} {
+		if w := f.post(v1Path, nil, func(r *http.Request) { r.TLS = state }); w.Code != http.StatusUnauthorized {
+			t.Errorf("%s: HTTP %d", name, w.Code)
+		}
+	}
+	if len(asked) != 3 {
+		t.Error("asked about a connection without a verified certificate")
 	}
 }
 
