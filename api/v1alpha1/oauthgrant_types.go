@@ -16,6 +16,7 @@ import metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 // +kubebuilder:printcolumn:name="Client",type=string,JSONPath=`.spec.clientID`
 // +kubebuilder:printcolumn:name="Server",type=string,JSONPath=`.spec.authorizationServerName`
 // +kubebuilder:printcolumn:name="Scopes",type=string,JSONPath=`.spec.scopes`
+// +kubebuilder:printcolumn:name="Resources",type=string,JSONPath=`.spec.resources`,description="the APIs that it is for, and what it allows there",priority=1
 // +kubebuilder:printcolumn:name="Expires",type=string,format=date-time,JSONPath=`.spec.expiresAt`,description="when nothing issued under the grant is valid any more, unless it was refreshed"
 // +kubebuilder:printcolumn:name="Extended",type=string,format=date-time,JSONPath=`.status.expiresAt`,description="the same, since it was refreshed"
 // +kubebuilder:printcolumn:name="Revoked",type=date,JSONPath=`.status.revokedAt`
