@@ -36,10 +36,11 @@ type Config struct {
 type Handler struct {
 	Config
 	polls *polls
+	owed  *owed
 }
 
 // New makes a Handler.
-func New(c Config) *Handler { return &Handler{Config: c, polls: newPolls()} }
+func New(c Config) *Handler { return &Handler{Config: c, polls: newPolls(), owed: newOwed()} }
 
 // request is a token request whose client has proven itself, with what becomes known of it on its way.
 type request struct {

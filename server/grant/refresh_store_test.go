@@ -2,6 +2,7 @@ package grant
 
 import (
 	"context"
+	"errors"
 	"strings"
 	"testing"
 	"time"
@@ -112,6 +113,73 @@ func TestRefreshReuseThatCanNotBeRevoked(t *testing.T) {
 	wantRefused(t, f.refresh(first.RefreshToken), oauth.TemporarilyUnavailable)
 	f.handler.Grants = strangeStore{Grants: f.grants, revoke: func() error { return store.ErrNotFound }}
 	wantRefused(t, f.refresh(first.RefreshToken), oauth.InvalidGrant)
+}
+
+// losesReplies writes, and does not know that it has. Reads are from a memory that learns nothing.
+func (f *fixture) losesReplies(t *testing.T, id string) strangeStore {
+	t.Helper()
+	before := f.stored(t, id)
+	return strangeStore{Grants: f.grants,
+		get: func(string) (*store.Grant, error) { return before, nil },
+		rotate: func(id string, from int64) (*store.Grant, error) {
+			if _, err := f.grants.Rotate(t.Context(), id, from, f.now, before.ExpiresAt); err != nil && !errors.Is(err, store.ErrConflict) {
+				t.Error(err)
+			}
+			return nil, errStore
+		},
+	}
+}
+
+// A client that was told to try again, because nobody knew what became of the write, gets the successor when that is known, although the
+// grace is over: it has nothing else. It is the last one who does.
+func TestRefreshOfAnUnknownOutcomeIsAnsweredInTheEnd(t *testing.T) {
+	f := newFixture(t)
+	first, code := f.approved(t, nil)
+	f.handler.Grants = f.losesReplies(t, code.ID)
+	for range 3 {
+		wantRefused(t, f.refresh(first.RefreshToken), oauth.TemporarilyUnavailable)
+		f.now = f.now.Add(grace - time.Second)
+	}
+	f.handler.Grants = f.grants
+	second := wantIssued(t, f.refresh(first.RefreshToken))
+	if want := token.Refresh(f.iss, code.ID, 2); second.RefreshToken != want {
+		t.Errorf("another successor: %s and %s", second.RefreshToken, want)
+	}
+	f.now = f.now.Add(grace)
+	wantRefused(t, f.refresh(first.RefreshToken), oauth.InvalidGrant)
+	if g := f.stored(t, code.ID); g.RevokedReason != store.ReasonRefreshTokenReused {
+		t.Errorf("grant %+v", g)
+	}
+}
+
+// Security: a token that was spent before, as far as is known, is reused however often its thief was told to try again, and so is one whose
+// successor was used.
+func TestRefreshReuseIsOwedNothing(t *testing.T) {
+	for name, spend := range map[string]func(t *testing.T, f *fixture, first issued, id string){
+		"spent, and the grace over": func(t *testing.T, f *fixture, first issued, _ string) {
+			wantIssued(t, f.refresh(first.RefreshToken))
+			f.now = f.now.Add(time.Hour)
+			f.handler.Grants = strangeStore{Grants: f.grants, revoke: func() error { return errStore }}
+			wantRefused(t, f.refresh(first.RefreshToken), oauth.TemporarilyUnavailable)
+		},
+		"its successor used": func(t *testing.T, f *fixture, first issued, id string) {
+			f.handler.Grants = f.losesReplies(t, id)
+			wantRefused(t, f.refresh(first.RefreshToken), oauth.TemporarilyUnavailable)
+			f.handler.Grants = f.grants
+			wantIssued(t, f.refresh(token.Refresh(f.iss, id, 2)))
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			f := newFixture(t)
+			first, code := f.approved(t, nil)
+			spend(t, f, first, code.ID)
+			f.handler.Grants = f.grants
+			wantRefused(t, f.refresh(first.RefreshToken), oauth.InvalidGrant)
+			if g := f.stored(t, code.ID); g.RevokedReason != store.ReasonRefreshTokenReused {
+				t.Errorf("grant %+v", g)
+			}
+		})
+	}
 }
 
 // A replica whose memory lags behind takes the newest token for what it is, and judges by what the write finds.

@@ -63,6 +63,7 @@ func (h *Handler) refreshToken(ctx context.Context, req *request) (*response, er
 		case errors.Is(err, store.ErrNotFound):
 			return nil, errRefreshToken("its grant is gone")
 		case err != nil:
+			h.owed.note(g.ID, generation, h.Now())
 			return nil, oauth.Errorf(oauth.TemporarilyUnavailable, "the grant could not be written; try again").Wrap(err)
 		}
 		// 6. The tokens. None outlives its grant.
@@ -70,6 +71,7 @@ func (h *Handler) refreshToken(ctx context.Context, req *request) (*response, er
 		i.access.ExpiresAt = earliest(i.access.ExpiresAt, next.ExpiresAt)
 		return i.mint()
 	}
+	h.owed.note(g.ID, generation, h.Now())
 	return nil, oauth.Errorf(oauth.TemporarilyUnavailable, "the grant is being refreshed by others; try again")
 }
 
@@ -106,7 +108,7 @@ func (h *Handler) judge(ctx context.Context, req *request, g *store.Grant, gener
 	switch {
 	case !g.RevokedAt.IsZero():
 		return errRefreshToken("its grant was revoked: %s", g.RevokedReason)
-	case generation < g.Generation && !inGrace(g, generation, req.now):
+	case generation < g.Generation && !h.inGrace(g, generation, req.now):
 		return h.reused(ctx, req, g)
 	case !req.now.Before(g.RefreshUntil):
 		return errRefreshToken("its grant can't be refreshed any more")
@@ -116,9 +118,10 @@ func (h *Handler) judge(ctx context.Context, req *request, g *store.Grant, gener
 	return nil
 }
 
-// inGrace says whether the generation is the one before, and was until a moment ago the one in force.
-func inGrace(g *store.Grant, generation int64, now time.Time) bool {
-	return generation == g.Generation-1 && now.Before(g.RotatedAt.Add(grace))
+// inGrace says whether the generation is the one before, and was until a moment ago the one in force, or its client has been told to try
+// again.
+func (h *Handler) inGrace(g *store.Grant, generation int64, now time.Time) bool {
+	return generation == g.Generation-1 && (now.Before(g.RotatedAt.Add(grace)) || h.owed.has(g.ID, generation, now))
 }
 
 // reused revokes a grant one of whose spent refresh tokens is presented again, by the client or a thief: which of them has the one
