@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net/http"
 	"os"
 	"time"
 
@@ -68,6 +69,9 @@ func runServer(ctx context.Context, o *options, logger *slog.Logger) error {
 		}
 		return nil
 	}
+	if err := p.reach(ctx); err != nil || ctx.Err() != nil {
+		return err
+	}
 	if err := p.publish(ctx); err != nil {
 		return err
 	}
@@ -126,15 +130,53 @@ func newProcess(o *options, logger *slog.Logger) (*process, error) {
 	if p.config, err = o.restConfig(); err != nil {
 		return nil, err
 	}
-	if p.client, err = client.NewWithWatch(p.config, client.Options{Scheme: scheme}); err != nil {
-		return nil, err
-	}
-	p.cache, err = publish.NewCache(p.config, scheme, o.namespace, p.watchdog)
+	p.client, err = client.NewWithWatch(p.config, client.Options{Scheme: scheme})
 	return p, err
 }
 
+// reachEvery is how often kube-apiserver is tried that is away when the server starts.
+const reachEvery = time.Second
+
+// reach waits for kube-apiserver. A server that ended because it is away would be started again later and later, and be missing when it
+// is back. Until then probes are told that it lives and is not ready.
+func (p *process) reach(ctx context.Context) error {
+	away := p.described()
+	if away == nil {
+		return nil
+	}
+	p.logger.Warn("waiting for kube-apiserver", "error", away)
+	checks := map[string]func() error{"kube-apiserver": func() error { return errors.New("it could not be reached yet") }}
+	health := server.Listener{Name: "health", Address: p.options.healthAddress, Handler: healthHandler(http.NotFoundHandler(), checks)}
+	waiting, reached := context.WithCancel(ctx)
+	group, waiting := errgroup.WithContext(waiting)
+	group.Go(func() error { return server.Listen(waiting, p.logger, 0, health) })
+	group.Go(func() error {
+		defer reached()
+		tick := time.NewTicker(reachEvery)
+		defer tick.Stop()
+		for p.described() != nil {
+			select {
+			case <-waiting.Done():
+				return nil // of the group or the process, whichever says so
+			case <-tick.C:
+			}
+		}
+		return nil
+	})
+	return group.Wait()
+}
+
+// described says whether kube-apiserver tells what it serves.
+func (p *process) described() error {
+	_, err := p.client.RESTMapper().RESTMapping(corev1.SchemeGroupVersion.WithKind("Secret").GroupKind(), corev1.SchemeGroupVersion.Version)
+	return err
+}
+
 // publish keeps the registry in step with the cluster.
-func (p *process) publish(ctx context.Context) error {
+func (p *process) publish(ctx context.Context) (err error) {
+	if p.cache, err = publish.NewCache(p.config, p.client.Scheme(), p.options.namespace, p.watchdog); err != nil {
+		return err
+	}
 	publisher, err := publish.New(ctx, publish.Config{
 		Cache: p.cache, Watchdog: p.watchdog, Namespace: p.options.namespace, Holder: p.holder, Now: time.Now, Logger: p.logger,
 	})

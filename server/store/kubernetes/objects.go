@@ -42,6 +42,7 @@ type objects[V any, O client.Object] struct {
 	logger    *slog.Logger
 	onWrite   func(verb string)
 	index     *index[V, O]
+	turns     *turns
 }
 
 func newObjects[V any, O client.Object](c Config, k kind[V, O], place placeFunc[V]) (*objects[V, O], error) {
@@ -59,7 +60,7 @@ func newObjects[V any, O client.Object](c Config, k kind[V, O], place placeFunc[
 	}
 	return &objects[V, O]{
 		kind: k, client: c.Client, namespace: c.Namespace, logger: c.Logger, onWrite: c.OnWrite,
-		index: newIndex(c.Now, k.decode, place),
+		index: newIndex(c.Now, k.decode, place), turns: newTurns(),
 	}, nil
 }
 
@@ -117,8 +118,12 @@ func (s *objects[V, O]) get(ctx context.Context, name string) (*V, error) {
 	if e == nil && s.absent(name) {
 		return nil, store.ErrNotFound
 	}
-	e, err := s.read(ctx, name)
+	end, err := s.turns.take(ctx)
 	if err != nil {
+		return nil, s.failed("read", err)
+	}
+	defer end()
+	if e, err = s.read(ctx, name); err != nil {
 		return nil, err
 	}
 	return e.value, nil

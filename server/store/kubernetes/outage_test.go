@@ -6,12 +6,14 @@ import (
 	"errors"
 	"io"
 	"net/http"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/latchkey-io/latchkey/hack/controlplane"
 	"github.com/latchkey-io/latchkey/server/store"
+	"github.com/latchkey-io/latchkey/server/store/kubernetes"
 )
 
 // clock is the wall clock, set forward.
@@ -104,6 +106,50 @@ func (f *faulty) RoundTrip(r *http.Request) (*http.Response, error) {
 		return nil, errBroken
 	}
 	return &http.Response{StatusCode: f.status, Header: http.Header{}, Body: http.NoBody, Request: r}, nil
+}
+
+// crowd counts the requests that write and are under way at once.
+type crowd struct {
+	http.RoundTripper
+	now, most atomic.Int64
+}
+
+func (c *crowd) RoundTrip(r *http.Request) (*http.Response, error) {
+	if r.Method == http.MethodGet {
+		return c.RoundTripper.RoundTrip(r)
+	}
+	defer c.now.Add(-1)
+	now := c.now.Add(1)
+	for most := c.most.Load(); now > most && !c.most.CompareAndSwap(most, now); most = c.most.Load() {
+	}
+	return c.RoundTripper.RoundTrip(r)
+}
+
+// However many ask at once, the API server is asked for so much at once and no more, and all are served.
+func TestRequestsAtOnceAreBounded(t *testing.T) {
+	c := &crowd{}
+	r := newReplica(t, cluster, newNamespace(t), nil, func(next http.RoundTripper) http.RoundTripper {
+		c.RoundTripper = next
+		return c
+	})
+	var all sync.WaitGroup
+	for range 4 * kubernetes.MaxCalls {
+		g := newGrant(t)
+		g.Generation, g.RefreshUntil = 1, g.ExpiresAt
+		all.Go(func() {
+			if err := r.Create(t.Context(), g); err != nil {
+				t.Error(err)
+				return
+			}
+			if _, err := r.Rotate(t.Context(), g.ID, 1, time.Now(), g.ExpiresAt); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	all.Wait()
+	if most := c.most.Load(); most > kubernetes.MaxCalls || most < 2 {
+		t.Errorf("%d at once", most)
+	}
 }
 
 func TestUnknownOutcomeIsDecidedByTheStoredAttempt(t *testing.T) {

@@ -26,6 +26,11 @@ func (s *objects[V, O]) create(ctx context.Context, name string, value *V) error
 	if s.index.known(name) {
 		return store.ErrExists
 	}
+	end, err := s.turns.take(ctx) // for finding out what came of it, too
+	if err != nil {
+		return s.failed("create", err)
+	}
+	defer end()
 	var failure error
 	for range createAttempts {
 		settled, err := s.tryCreate(ctx, name, value)
@@ -88,11 +93,15 @@ func (s *objects[V, O]) update(ctx context.Context, name string, next nextFunc[V
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
-	e := s.index.get(name)
-	if e == nil && s.absent(name) {
+	if s.index.get(name) == nil && s.absent(name) {
 		return nil, store.ErrNotFound
 	}
-	live := false
+	end, err := s.turns.take(ctx)
+	if err != nil {
+		return nil, s.failed("update", err)
+	}
+	defer end()
+	e, live := s.index.get(name), false
 	var failure error
 	for range updateAttempts {
 		if e == nil {
