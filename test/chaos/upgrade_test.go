@@ -12,7 +12,7 @@ import (
 func TestRollingUpgrade(t *testing.T) {
 	atOnce := max(*flows/5, 10)
 	r := newReport(t, "rolling upgrade of both servers under %d concurrent flows", atOnce)
-	s := newSiteOf(t, r, layout{servers: 2, controllers: 1, serverArgs: []string{"--shutdown-delay=1s"}})
+	s := newSiteOf(t, r, layout{servers: 2, controllers: 1, serverArgs: []string{"--shutdown-delay=3s"}})
 	l := s.startLoad(t.Context(), atOnce)
 	stop := s.keepReviewing(t.Context())
 	l.progress(atOnce)
@@ -37,7 +37,7 @@ func TestRollingUpgrade(t *testing.T) {
 	flows := l.end()
 	r.tried("reviewed a token %d times meanwhile", stop())
 	if n := r.failures(); n > 0 {
-		r.broken("%d requests failed", n)
+		r.broken("%d requests failed: %s", n, r.answers())
 	}
 	s.settle(t.Context(), flows)
 }

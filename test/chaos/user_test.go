@@ -6,13 +6,15 @@ import (
 	"fmt"
 	"net/http"
 	"strings"
+	"time"
 
 	"github.com/latchkey-io/latchkey/hack/dev/browser"
 )
 
-// transport is that of clients and browsers, which keep their connections and are counted.
+// transport is that of clients and browsers, which are counted. Connections are kept for no longer than a server that ends lets them be: one
+// that is used for the first time in minutes may always be closed at that very moment (RFC 9112 section 9.3.1).
 func (s *site) transport() http.RoundTripper {
-	transport := &http.Transport{MaxIdleConnsPerHost: 64}
+	transport := &http.Transport{MaxIdleConnsPerHost: 64, IdleConnTimeout: time.Second}
 	s.t.Cleanup(transport.CloseIdleConnections)
 	return counting{transport, s.report}
 }
