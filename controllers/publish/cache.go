@@ -23,6 +23,7 @@ func NewCache(config *rest.Config, scheme *runtime.Scheme, namespace string, wat
 		DefaultUnsafeDisableDeepCopy: &noCopy,
 		DefaultTransform:             keep,
 		DefaultWatchErrorHandler:     watchdog.handler(),
+		NewInformer:                  newInformer,
 		ByObject:                     map[client.Object]cache.ByObject{&corev1.Secret{}: {Namespaces: map[string]cache.Config{namespace: {}}}},
 	})
 }

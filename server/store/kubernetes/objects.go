@@ -10,7 +10,6 @@ import (
 	"github.com/go-logr/logr"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/util/wait"
 	"k8s.io/apimachinery/pkg/watch"
 	"k8s.io/client-go/tools/cache"
@@ -88,22 +87,20 @@ func (s *objects[V, O]) Synced() bool { return s.index.synced.Load() }
 func (s *objects[V, O]) Current() bool { return s.index.current() }
 
 func (s *objects[V, O]) listerWatcher() cache.ListerWatcher {
-	options := func(o metav1.ListOptions) *client.ListOptions {
-		return &client.ListOptions{Namespace: s.namespace, Raw: &o, Limit: o.Limit, Continue: o.Continue}
-	}
-	return cache.ToListWatcherWithWatchListSemantics(&cache.ListWatch{
-		ListWithContextFunc: func(ctx context.Context, o metav1.ListOptions) (runtime.Object, error) {
-			list := s.kind.list()
-			return list, s.client.List(ctx, list, options(o))
-		},
+	return paged{&cache.ListWatch{
+		ListWithContextFunc: s.listPages,
 		WatchFuncWithContext: func(ctx context.Context, o metav1.ListOptions) (watch.Interface, error) {
-			w, err := s.client.Watch(ctx, s.kind.list(), options(o))
+			w, err := s.client.Watch(ctx, s.kind.list(), s.options(o))
 			if err == nil {
 				s.index.touch()
 			}
 			return w, err
 		},
-	}, s.client)
+	}}
+}
+
+func (s *objects[V, O]) options(o metav1.ListOptions) *client.ListOptions {
+	return &client.ListOptions{Namespace: s.namespace, Raw: &o, Limit: o.Limit, Continue: o.Continue}
 }
 
 // get returns the value of the name, or store.ErrNotFound.
