@@ -20,11 +20,15 @@ func FuzzTokenReview(f *testing.F) {
 		`{"spec":{"token":"eyJhbGciOiJub25lIiwidHlwIjoiYXQrand0In0.eyJpc3MiOiJodHRwczovL2xvZ2luLmV4YW1wbGUifQ.","audiences":["https://photos.demo.svc"]}}`,
 		`{"spec":{"token":"e30.eyJpc3MiOiJodHRwczovL2xvZ2luLmV4YW1wbGUiLCJleHAiOjFlOTk5fQ.AA"}}`, `{}`, `[]`, `null`, `{"spec":null}`, strings.Repeat("[", 20000),
 	} {
-		f.Add([]byte(body))
+		f.Add([]byte(body), false)
 	}
-	f.Fuzz(func(t *testing.T, body []byte) {
+	f.Add([]byte("k8s\x00\n'\n\x18authentication.k8s.io/v1\x12\vTokenReview\x12\a\x12\x05\n\x03a.b"), true)
+	f.Fuzz(func(t *testing.T, body []byte, protobuf bool) {
 		r := httptest.NewRequest(http.MethodPost, v1Path, strings.NewReader(string(body)))
 		r.Header.Set("Content-Type", "application/json")
+		if protobuf {
+			r.Header.Set("Content-Type", "application/vnd.kubernetes.protobuf")
+		}
 		r.TLS = &tls.ConnectionState{VerifiedChains: [][]*x509.Certificate{{{}}}}
 		w := httptest.NewRecorder()
 		handler.ServeHTTP(w, r)

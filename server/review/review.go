@@ -15,12 +15,9 @@ package review
 
 import (
 	"crypto/tls"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
-	"mime"
 	"net/http"
 	"runtime/debug"
 	"strings"
@@ -34,13 +31,6 @@ import (
 	"github.com/latchkey-io/latchkey/server/registry"
 	"github.com/latchkey-io/latchkey/server/token"
 	"github.com/latchkey-io/latchkey/server/workload"
-)
-
-const (
-	// maxBody bounds a request, in bytes.
-	maxBody = 64 << 10
-	// maxAudiences bounds the audiences of a request: each may cost a SubjectAccessReview.
-	maxAudiences = 32
 )
 
 // kind is what is posted and answered.
@@ -112,46 +102,6 @@ func (h *Handler) serve(w http.ResponseWriter, r *http.Request) (*authentication
 	answer := &authenticationv1.TokenReview{TypeMeta: asked.TypeMeta} // without the token, which the caller has
 	answer.Status, err = h.review(r.Context(), snapshot, caller, &asked.Spec)
 	return answer, err
-}
-
-// decode reads the request. Its apiVersion counts, and not the path: kube-apiserver posts either version to the one URL that it is
-// given. The two have the same members.
-func decode(w http.ResponseWriter, r *http.Request, version string) (*authenticationv1.TokenReview, error) {
-	if media, _, err := mime.ParseMediaType(r.Header.Get("Content-Type")); err != nil || media != "application/json" {
-		return nil, apierrors.NewGenericServerResponse(http.StatusUnsupportedMediaType, "post", tokenReviews, "", "a TokenReview is posted as application/json", 0, false)
-	}
-	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
-	if tooLarge := (*http.MaxBytesError)(nil); errors.As(err, &tooLarge) {
-		return nil, apierrors.NewRequestEntityTooLargeError(fmt.Sprintf("a TokenReview has %d bytes at most", maxBody))
-	}
-	if err != nil {
-		return nil, apierrors.NewBadRequest("the body could not be read")
-	}
-	review := &authenticationv1.TokenReview{}
-	if err := json.Unmarshal(body, review); err != nil {
-		return nil, apierrors.NewBadRequest("the body is not a TokenReview in JSON")
-	}
-	if review.Kind == "" && review.APIVersion == "" {
-		review.Kind, review.APIVersion = kind, version
-	}
-	switch {
-	case review.Kind != kind || !knownVersion(review.APIVersion):
-		return nil, apierrors.NewBadRequest("the body is not a TokenReview of authentication.k8s.io/v1 or v1beta1")
-	case review.Spec.Token == "":
-		return nil, apierrors.NewBadRequest("spec.token is missing")
-	case len(review.Spec.Audiences) > maxAudiences:
-		return nil, apierrors.NewBadRequest(fmt.Sprintf("spec.audiences has more than %d items", maxAudiences))
-	}
-	return review, nil
-}
-
-func knownVersion(apiVersion string) bool {
-	for _, v := range paths {
-		if v == apiVersion {
-			return true
-		}
-	}
-	return false
 }
 
 // fail answers with a Status. What is not meant for the caller becomes "try again", and is logged.
