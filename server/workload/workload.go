@@ -123,9 +123,13 @@ func (c *Callers) Authenticate(ctx context.Context, audiences []string, raw stri
 	return &Caller{user: id.user, key: key}, nil
 }
 
-// ServiceAccount says whose a token is, by namespace and name, if it is a ServiceAccount's for exactly this audience, which is an
-// issuer of ours. Both are empty for a definite no; an error means that the answer is not known.
+// ServiceAccount says whose a token is, by namespace and name, if it is a ServiceAccount's for this audience, which is an issuer of ours,
+// and for no other: whoever else it is for has been shown it, and could show it here. Both are empty for a definite no; an error means
+// that the answer is not known.
 func (c *Callers) ServiceAccount(ctx context.Context, audience, raw string) (namespace, name string, err error) {
+	if !slices.Equal(token.PeekAudience(raw), []string{audience}) { // which kube-apiserver's yes makes true
+		return "", "", nil
+	}
 	caller, err := c.Authenticate(ctx, []string{audience}, raw)
 	switch {
 	case errors.Is(err, ErrUnproven):

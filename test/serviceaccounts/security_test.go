@@ -38,6 +38,7 @@ func TestServiceAccountTokenAttacks(t *testing.T) {
 		"for kube-apiserver":                cluster.Token(t, s.account),
 		"for another service":               cluster.Token(t, s.account, "https://vault.example.com"),
 		"for another issuer of this server": cluster.Token(t, s.account, s.URL+"/other"),
+		"for an API as well":                cluster.Token(t, s.account, s.URL, registrytest.Photos),
 		"for the token endpoint":            cluster.Token(t, s.account, s.URL+"/token"),
 		"the same name, another namespace":  cluster.TokenIn(t, "shop", s.account, s.URL),
 		"not named":                         cluster.Token(t, cluster.Account(t), s.URL),
