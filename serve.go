@@ -146,7 +146,7 @@ func (p *process) reach(ctx context.Context) error {
 	}
 	p.logger.Warn("waiting for kube-apiserver", "error", away)
 	checks := map[string]func() error{"kube-apiserver": func() error { return errors.New("it could not be reached yet") }}
-	health := server.Listener{Name: "health", Address: p.options.healthAddress, Handler: healthHandler(http.NotFoundHandler(), checks)}
+	health := server.Listener{Name: "health", Address: p.options.healthAddress, Handler: healthHandler(http.NotFoundHandler(), false, checks)}
 	waiting, reached := context.WithCancel(ctx)
 	group, waiting := errgroup.WithContext(waiting)
 	group.Go(func() error { return server.Listen(waiting, p.logger, 0, health) })
