@@ -24,7 +24,7 @@ func runProcess(ctx context.Context, command string, args []string) error {
 	logger := newLogger(o.logLevel)
 	group, ctx := errgroup.WithContext(ctx)
 	if command != "server" {
-		group.Go(func() error { return runController(ctx, o, command == "all") })
+		group.Go(func() error { return runController(ctx, o, logger, command == "all") })
 	}
 	if command != "controller" {
 		group.Go(func() error { return runServer(ctx, o, logger) })

@@ -25,6 +25,7 @@ import (
 	"github.com/latchkey-io/latchkey/controllers/publish"
 	"github.com/latchkey-io/latchkey/server"
 	"github.com/latchkey-io/latchkey/server/certificate"
+	"github.com/latchkey-io/latchkey/server/clock"
 	"github.com/latchkey-io/latchkey/server/logout"
 	"github.com/latchkey-io/latchkey/server/outbound"
 	"github.com/latchkey-io/latchkey/server/registry"
@@ -49,6 +50,7 @@ type process struct {
 	holder   *registry.Holder
 	registry *prometheus.Registry
 	metrics  *server.Metrics
+	clock    *clock.Clock
 	logouts  *logout.Notifier
 	usage    *usage.Recorder
 	run      []func(context.Context) error
@@ -123,13 +125,18 @@ func newProcess(o *options, logger *slog.Logger) (*process, error) {
 	if err != nil {
 		return nil, err
 	}
-	p := &process{options: o, logger: logger, watchdog: &publish.Watchdog{Now: time.Now}, holder: &registry.Holder{}, registry: prometheus.NewRegistry(), checks: map[string]func() error{}}
+	p := &process{options: o, logger: logger, holder: &registry.Holder{}, registry: prometheus.NewRegistry(), checks: map[string]func() error{}}
 	if p.metrics, err = server.NewMetrics(p.registry); err != nil {
 		return nil, err
 	}
 	if p.config, err = o.restConfig(); err != nil {
 		return nil, err
 	}
+	clock, follow, err := newClock(p.config, p.registry, logger)
+	if err != nil {
+		return nil, err
+	}
+	p.clock, p.run, p.watchdog = clock, append(p.run, follow), &publish.Watchdog{Now: clock.Now}
 	p.client, err = client.NewWithWatch(p.config, client.Options{Scheme: scheme})
 	return p, err
 }
@@ -178,7 +185,7 @@ func (p *process) publish(ctx context.Context) (err error) {
 		return err
 	}
 	publisher, err := publish.New(ctx, publish.Config{
-		Cache: p.cache, Watchdog: p.watchdog, Namespace: p.options.namespace, Holder: p.holder, Now: time.Now, Logger: p.logger,
+		Cache: p.cache, Watchdog: p.watchdog, Namespace: p.options.namespace, Holder: p.holder, Now: p.clock.Now, Logger: p.logger,
 	})
 	if err != nil {
 		return err
@@ -201,7 +208,7 @@ func (p *process) places() (*stores, error) {
 	if err != nil {
 		return nil, err
 	}
-	places, err := storage.New(storage.Config{Grants: s.grants, Devices: s.devices, Holder: p.holder, Logger: p.logger, OnWrite: p.metrics.StoreWrite})
+	places, err := storage.New(storage.Config{Grants: s.grants, Devices: s.devices, Holder: p.holder, Now: p.clock.Now, Logger: p.logger, OnWrite: p.metrics.StoreWrite})
 	if err != nil {
 		return nil, err
 	}
@@ -212,7 +219,7 @@ func (p *process) places() (*stores, error) {
 // recordUsage has it told in status when clients' secrets are used.
 func (p *process) recordUsage() (err error) {
 	p.usage, err = usage.New(usage.Config{
-		Client: p.client, Cache: p.cache, Delay: p.options.secretUsageDelay, Now: time.Now, Logger: p.logger, OnWrite: p.metrics.SecretUsageWrite,
+		Client: p.client, Cache: p.cache, Delay: p.options.secretUsageDelay, Now: p.clock.Now, Logger: p.logger, OnWrite: p.metrics.SecretUsageWrite,
 	})
 	if err == nil {
 		p.run = append(p.run, p.usage.Start)
@@ -224,9 +231,9 @@ func (p *process) recordUsage() (err error) {
 func (p *process) stores() (*stores, error) {
 	if p.options.store == "memory" {
 		p.logger.Warn("grants are kept in memory: they are lost on restart, and only one replica may run")
-		return &stores{memory.New(time.Now), memory.NewDevices(time.Now), memory.NewSignOuts(time.Now)}, nil
+		return &stores{memory.New(p.clock.Now), memory.NewDevices(p.clock.Now), memory.NewSignOuts(p.clock.Now)}, nil
 	}
-	config := kubernetes.Config{Client: p.client, Namespace: p.options.namespace, Logger: p.logger, OnWrite: p.metrics.StoreWrite}
+	config := kubernetes.Config{Client: p.client, Namespace: p.options.namespace, Now: p.clock.Now, Logger: p.logger, OnWrite: p.metrics.StoreWrite}
 	grants, err := kubernetes.New(config)
 	if err != nil {
 		return nil, err
@@ -265,10 +272,10 @@ func (p *process) listeners(ctx context.Context, s *stores) ([]server.Listener, 
 		return nil, err
 	}
 	caller := outbound.New(calls)
-	p.logouts = logout.NewNotifier(logout.NotifierConfig{Outbound: caller, Now: time.Now, Logger: p.logger})
+	p.logouts = logout.NewNotifier(logout.NotifierConfig{Outbound: caller, Now: p.clock.Now, Logger: p.logger})
 	public, err := server.New(server.Config{
 		Holder: p.holder, Grants: s.grants, Devices: s.devices, SignOuts: s.signOuts, Callers: callers, TrustedProxies: proxies, Outbound: caller, Logouts: p.logouts,
-		SecretUses: p.usage, Logger: p.logger, Metrics: p.metrics,
+		SecretUses: p.usage, Now: p.clock.Now, Logger: p.logger, Metrics: p.metrics,
 	})
 	if err != nil {
 		return nil, err
@@ -281,7 +288,7 @@ func (p *process) listeners(ctx context.Context, s *stores) ([]server.Listener, 
 	if err != nil {
 		return nil, err
 	}
-	reviews := &review.Handler{Holder: p.holder, Verifier: &token.Verifier{Grants: s.grants, SignOuts: s.signOuts, Now: time.Now, Seen: token.NewSeen()}, Proven: proven, Callers: callers, Logger: p.logger}
+	reviews := &review.Handler{Holder: p.holder, Verifier: &token.Verifier{Grants: s.grants, SignOuts: s.signOuts, Now: p.clock.Now, Seen: token.NewSeen()}, Proven: proven, Callers: callers, Logger: p.logger}
 	all := []server.Listener{
 		{Name: "https", Address: o.address, TLS: server.TLSConfig(serving), Handler: public},
 		{Name: "review", Address: o.reviewAddress, TLS: reviewTLS, Handler: server.Review(reviews, p.holder, p.logger)},
@@ -299,7 +306,7 @@ func (p *process) callers() (*workload.Callers, error) {
 	if err != nil {
 		return nil, err
 	}
-	return workload.NewCallers(kube.AuthenticationV1().TokenReviews(), kube.AuthorizationV1().SubjectAccessReviews(), p.holder.Has, time.Now), nil
+	return workload.NewCallers(kube.AuthenticationV1().TokenReviews(), kube.AuthorizationV1().SubjectAccessReviews(), p.holder.Has, p.clock.Now), nil
 }
 
 type getCertificate = func(*tls.ClientHelloInfo) (*tls.Certificate, error)
@@ -338,8 +345,10 @@ func (p *process) reviewTLS(ctx context.Context, serving getCertificate) (*tls.C
 			return callers.Set(data[authority.BundleKey])
 		})
 	}
-	proven := func(state *tls.ConnectionState) bool { return callers.Proven(state, time.Now()) }
-	return callers.Ask(server.TLSConfig(serving)), proven, err
+	proven := func(state *tls.ConnectionState) bool { return callers.Proven(state, p.clock.Now()) }
+	config := server.TLSConfig(serving)
+	config.Time = p.clock.Now
+	return callers.Ask(config), proven, err
 }
 
 func callersFile(callers *certificate.Callers, file string) error {

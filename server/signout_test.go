@@ -95,6 +95,21 @@ func TestSignOutEverywhere(t *testing.T) {
 	}
 }
 
+// What another replica granted is over, too, although that one's clock is a little ahead of the one that is told of the sign-out.
+func TestSignOutEverywhereWhereTheClockIsBehind(t *testing.T) {
+	s := newSite(t)
+	b := s.NewBrowser()
+	b.SignIn(b.Authorize("", request()), registrytest.Alice, registrytest.AlicePassword)
+	s.Clock.Advance(4 * time.Second)
+	offline := s.offline("")
+	s.Clock.Advance(-4 * time.Second)
+	s.wantGoodEverywhere(offline, true)
+	s.signsOut(b, "sign-out-everywhere")
+	s.wantGoodEverywhere(offline, false)
+	status, body := s.refresh(s.Replica().URL, offline["refresh_token"])
+	s.wantRefused("a refresh token", status, body, "invalid_grant")
+}
+
 // What others have at the issuer goes on.
 func TestSignOutEverywhereIsOfOneUser(t *testing.T) {
 	s := newSite(t, "", "/team")

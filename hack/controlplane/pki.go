@@ -84,7 +84,7 @@ func newTemplate(subject pkix.Name) (*x509.Certificate, error) {
 	return &x509.Certificate{
 		SerialNumber: serial,
 		Subject:      subject,
-		NotBefore:    now.Add(-time.Minute),
+		NotBefore:    now.Add(-time.Hour), // for programs whose clocks are behind
 		NotAfter:     now.Add(certificateLifetime),
 	}, nil
 }

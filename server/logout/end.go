@@ -42,19 +42,29 @@ func (h *Handler) end(ctx context.Context, iss *registry.Issuer, s *session.Sess
 		came.revoked, err = h.revoke(ctx, iss, grants, now)
 	}
 	if err == nil {
-		err = h.SignOuts.Record(ctx, signOut(iss, s, now, everywhere))
+		err = h.SignOuts.Record(ctx, signOut(iss, s, grants, now, everywhere))
 	}
 	came.told = h.tell(ctx, iss, s.User, of.SessionID, grants)
 	return came, err
 }
 
+// ahead is by how much the clocks of other replicas may be ahead. More than that is believed of none: the user could not sign in again
+// until then.
+const ahead = 5 * time.Second
+
 // signOut is what is recorded. That everything is over is remembered for as long as anything from before could be of use.
-func signOut(iss *registry.Issuer, s *session.Session, now time.Time, everywhere bool) *store.SignOut {
-	o := &store.SignOut{AuthorizationServer: iss.Name, User: s.User.Name, UserUID: s.User.UID, SessionID: s.ID, At: now.UTC().Truncate(time.Millisecond), ExpiresAt: s.ExpiresAt}
+func signOut(iss *registry.Issuer, s *session.Session, grants []*store.Grant, now time.Time, everywhere bool) *store.SignOut {
+	o := &store.SignOut{AuthorizationServer: iss.Name, User: s.User.Name, UserUID: s.User.UID, SessionID: s.ID, At: now, ExpiresAt: s.ExpiresAt}
 	if everywhere {
+		for _, g := range grants { // whatever there is is from before, also if the clock of the replica that made it says otherwise
+			if g.IssuedAt.After(o.At) && !g.IssuedAt.After(now.Add(ahead)) {
+				o.At = g.IssuedAt
+			}
+		}
 		l := iss.Lifetimes
 		o.SessionID, o.ExpiresAt = "", now.Add(max(l.Session, l.RefreshToken, l.AccessToken, l.IDToken)+l.AuthorizationCode)
 	}
+	o.At = o.At.UTC().Truncate(time.Millisecond)
 	o.ExpiresAt = o.ExpiresAt.UTC().Truncate(time.Second).Add(time.Second)
 	return o
 }

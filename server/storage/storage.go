@@ -29,6 +29,8 @@ type Config struct {
 	Devices store.Devices
 	// Holder tells which issuers there are.
 	Holder *registry.Holder
+	// Now is the clock; time.Now when nil.
+	Now func() time.Time
 	// Logger takes what goes wrong with a place.
 	Logger *slog.Logger
 	// OnWrite is told of each write to a place other than Grants and Devices.
@@ -122,7 +124,7 @@ func (p *Places) openAt(s *registry.Storage) *place {
 	if err != nil {
 		return &place{close: func() {}, err: fmt.Errorf("storage: the Secret of the issuer's storage: %w", err)}
 	}
-	config.Logger, config.OnWrite = p.config.Logger, p.config.OnWrite
+	config.Now, config.Logger, config.OnWrite = p.config.Now, p.config.Logger, p.config.OnWrite
 	at := &place{}
 	if at.store, err = valkey.New(config); err != nil {
 		return &place{close: func() {}, err: err}

@@ -5,8 +5,10 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"net/http"
 	"os"
+	"strconv"
 	"strings"
 	"sync"
 	"syscall"
@@ -29,6 +31,9 @@ type replica struct {
 	// has the last alone.
 	public, review, health string
 
+	// clock is by how much the clock is wrong that start begins it with.
+	clock time.Duration
+
 	mu      sync.Mutex
 	process *process.Process
 	killed  bool
@@ -40,6 +45,9 @@ func (r *replica) start() (err error) {
 	defer r.mu.Unlock()
 	r.process, err = process.Start(process.Options{Name: r.name, Path: program, Args: r.args, Env: r.env, LogFile: r.log})
 	r.killed = false
+	if err == nil && r.clock != 0 {
+		err = setClock(context.Background(), r.process.PID(), r.clock)
+	}
 	return err
 }
 
@@ -94,6 +102,24 @@ func (r *replica) ready(ctx context.Context) (bool, error) {
 		return false, nil // nobody is there, which is no failure of the prober's
 	}
 	return response.StatusCode == http.StatusOK, response.Body.Close()
+}
+
+// metric is the value of one without labels, or an error where it is not told.
+func (r *replica) metric(ctx context.Context, name string) (float64, error) {
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+r.health+"/metrics", http.NoBody)
+	if err != nil {
+		return 0, err
+	}
+	_, _, text, err := send(probes, request)
+	if err != nil {
+		return 0, err
+	}
+	for line := range strings.Lines(string(text)) {
+		if value, ok := strings.CutPrefix(line, name+" "); ok {
+			return strconv.ParseFloat(strings.TrimSpace(value), 64)
+		}
+	}
+	return 0, fmt.Errorf("%s has no metric %s", r.name, name)
 }
 
 // probes keep no connection: a process that ends must not find one that it has to wait for.

@@ -34,6 +34,10 @@ type layout struct {
 	serverArgs []string
 	// serverKubeconfig is that of the servers when it is not their ServiceAccount's own, as with a proxy on the way.
 	serverKubeconfig string
+	// controllerKubeconfigs are the same for each controller; their ServiceAccount's own when there are none.
+	controllerKubeconfigs []string
+	// spec are further fields of the AuthorizationServer, each after a comma.
+	spec string
 }
 
 // site is an issuer with everything that a flow needs, some servers of it behind one address, and controllers.
@@ -67,9 +71,9 @@ func newSiteOf(t *testing.T, r *report, l layout) *site {
 	address := loopback(t)
 	s.issuer, s.identifier = "http://"+address, "https://orders."+s.name+".svc"
 	for i := range l.controllers {
-		s.controllers = append(s.controllers, s.newController(i, l.controllers > 1))
+		s.controllers = append(s.controllers, s.newController(i, l))
 	}
-	s.declare()
+	s.declare(l.spec)
 	for i := range l.servers {
 		s.servers = append(s.servers, s.newServer(i, l))
 	}
@@ -113,11 +117,15 @@ func (s *site) started(r *replica) *replica {
 	return r
 }
 
-func (s *site) newController(i int, elect bool) *replica {
+func (s *site) newController(i int, l layout) *replica {
 	s.t.Helper()
 	r := &replica{name: fmt.Sprintf("controller-%d", i), health: loopback(s.t)}
-	r.args = []string{"controller", "--kubeconfig=" + identity("latchkey-controller"), "--namespace=" + operatorNamespace,
-		"--health-bind-address=" + r.health, fmt.Sprintf("--leader-elect=%t", elect)}
+	kubeconfig := identity("latchkey-controller")
+	if i < len(l.controllerKubeconfigs) {
+		kubeconfig = l.controllerKubeconfigs[i]
+	}
+	r.args = []string{"controller", "--kubeconfig=" + kubeconfig, "--namespace=" + operatorNamespace,
+		"--health-bind-address=" + r.health, fmt.Sprintf("--leader-elect=%t", l.controllers > 1)}
 	return s.started(r)
 }
 
@@ -150,9 +158,9 @@ func reviewer(t *testing.T, r *report) *http.Client {
 }
 
 // declare applies the site's objects, and waits until all of them are honoured. They go with the test.
-func (s *site) declare() {
+func (s *site) declare(spec string) {
 	s.t.Helper()
-	s.apply(strings.NewReplacer("NAME", s.name, "ISSUER", s.issuer, "IDENTIFIER", s.identifier, "CALLBACK", callback, "SECRET", machineSecret).Replace(`
+	s.apply(strings.NewReplacer("SPEC", spec, "NAME", s.name, "ISSUER", s.issuer, "IDENTIFIER", s.identifier, "CALLBACK", callback, "SECRET", machineSecret).Replace(`
 apiVersion: v1
 kind: Namespace
 metadata: {name: NAME}
@@ -160,7 +168,7 @@ metadata: {name: NAME}
 apiVersion: oauth.latchkey.io/v1alpha1
 kind: AuthorizationServer
 metadata: {name: NAME}
-spec: {issuer: "ISSUER"}
+spec: {issuer: "ISSUER"SPEC}
 ---
 # wonderland
 apiVersion: v1

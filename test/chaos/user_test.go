@@ -22,25 +22,37 @@ func (s *site) transport() http.RoundTripper {
 // newUser is a user who signs in and approves the app.
 func (s *site) newUser(name string) *browser.Browser {
 	s.t.Helper()
-	b, err := browser.New(s.transport())
+	f := s.signIn(name, s.transport())
+	must(s.t, f.redeem(s.t.Context())) // an approval is remembered while a grant of it lives
+	return f.user
+}
+
+// signIn has a user sign in with a new browser, and approve the app unless that is remembered. The flow has its code.
+func (s *site) signIn(name string, transport http.RoundTripper) *flow {
+	s.t.Helper()
+	b, err := browser.New(transport)
 	must(s.t, err)
 	f := &flow{site: s, user: b, verifier: rand.Text() + rand.Text()}
 	page, err := b.Get(s.t.Context(), f.url())
 	must(s.t, err)
-	for _, step := range []struct {
-		button string
-		fields map[string]string
-	}{{"sign-in", map[string]string{"username": name, "password": password}}, {"allow", nil}} {
-		form, err := s.onward(b, page).Form(step.button)
-		must(s.t, err)
-		page, err = b.Submit(s.t.Context(), form, step.button, step.fields)
-		must(s.t, err)
+	page = s.press(b, page, "sign-in", map[string]string{"username": name, "password": password})
+	if codeOf(page) == "" {
+		page = s.press(b, page, "allow", nil)
 	}
-	if f.code = codeOf(s.onward(b, page)); f.code == "" {
+	if f.code = codeOf(page); f.code == "" {
 		s.t.Fatalf("%s approved and gets no code", name)
 	}
-	must(s.t, f.redeem(s.t.Context())) // an approval is remembered while a grant of it lives
-	return b
+	return f
+}
+
+// press follows redirects to a page, presses a button there, and follows redirects again.
+func (s *site) press(b *browser.Browser, page *browser.Page, button string, fields map[string]string) *browser.Page {
+	s.t.Helper()
+	form, err := s.onward(b, page).Form(button)
+	must(s.t, err)
+	page, err = b.Submit(s.t.Context(), form, button, fields)
+	must(s.t, err)
+	return s.onward(b, page)
 }
 
 // onward follows redirects until one leads to the app, or a page comes.
