@@ -14,6 +14,8 @@ import (
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/clientcmd"
 
+	"github.com/latchkey-io/latchkey/server/limit"
+	"github.com/latchkey-io/latchkey/server/listen"
 	"github.com/latchkey-io/latchkey/server/outbound"
 )
 
@@ -42,6 +44,8 @@ type options struct {
 	outboundAllowedCIDRs, outboundCAFile              string
 	secretUsageDelay, shutdownDelay                   time.Duration
 	profiling                                         bool
+	maxConnections, maxRequests                       int
+	limits                                            limit.Rates
 }
 
 // parseOptions parses the flags of a command.
@@ -102,7 +106,25 @@ func (o *options) registerServer(fs *flag.FlagSet) {
 	fs.DurationVar(&o.secretUsageDelay, "secret-usage-delay", 15*time.Second, "how long the first use of a client secret waits at most until an OAuthClient's status.secretUsage tells of it; later uses are written once an hour at most")
 	fs.DurationVar(&o.shutdownDelay, "shutdown-delay", 0, "how long the server still serves, not ready any more, after it was told to end: as long as whoever routes requests to it needs to notice")
 	fs.BoolVar(&o.profiling, "profiling", false, "serve /debug/pprof beside /metrics: what takes time and memory, to whoever reaches that address")
+	fs.IntVar(&o.maxConnections, "max-connections", 4096, "how many connections a listener has at most, half of them from one address; 0 for no bound")
+	fs.IntVar(&o.maxRequests, "max-requests", 4096, "how many requests a listener answers at a time at most, half of them from one address; more are told to come back; 0 for no bound")
+	o.registerLimits(fs)
 	fs.StringVar(&o.outboundCAFile, "outbound-ca-file", "", "PEM `file` with CAs that are trusted at clients' own URLs, beside the system's; read at start")
+}
+
+func (o *options) registerLimits(fs *flag.FlagSet) {
+	d := limit.DefaultRates()
+	for _, l := range []struct {
+		name, usage string
+		rate, value *limit.Rate
+	}{
+		{"limit-pages", "requests for pages (authorize, login, consent, device, logout) from one address", &o.limits.Page, &d.Page},
+		{"limit-unproven", "requests from one address whose client credential or access token is no good; others from there are served", &o.limits.Unproven, &d.Unproven},
+		{"limit-public-clients", "requests in the name of one public client from one address", &o.limits.Public, &d.Public},
+		{"limit-clients", "requests of one client that has proven itself", &o.limits.Client, &d.Client},
+	} {
+		fs.TextVar(l.rate, l.name, l.value, "limit on "+l.usage+", by each replica: `rate:burst`, the rate in requests a second; 0 for no limit")
+	}
 }
 
 func (o *options) validate() error {
@@ -121,11 +143,25 @@ func (o *options) validate() error {
 	if o.shutdownDelay < 0 {
 		return fmt.Errorf("--shutdown-delay=%s: must not be negative", o.shutdownDelay)
 	}
+	if o.maxConnections < 0 || o.maxRequests < 0 {
+		return errors.New("--max-connections and --max-requests must not be negative")
+	}
 	if _, err := o.proxies(); err != nil {
 		return err
 	}
 	_, err := parseCIDRs("--outbound-allowed-cidrs", o.outboundAllowedCIDRs)
 	return err
+}
+
+// bound sets the bounds of listeners. Only public ones are behind proxies.
+func (o *options) bound(all []listen.Listener, proxies []netip.Prefix) []listen.Listener {
+	for i := range all {
+		all[i].MaxConnections, all[i].MaxRequests = o.maxConnections, o.maxRequests
+		if all[i].Name == "https" || all[i].Name == "http" {
+			all[i].TrustedProxies = proxies
+		}
+	}
+	return all
 }
 
 func (o *options) proxies() ([]netip.Prefix, error) {

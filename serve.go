@@ -26,6 +26,7 @@ import (
 	"github.com/latchkey-io/latchkey/server"
 	"github.com/latchkey-io/latchkey/server/certificate"
 	"github.com/latchkey-io/latchkey/server/clock"
+	"github.com/latchkey-io/latchkey/server/listen"
 	"github.com/latchkey-io/latchkey/server/logout"
 	"github.com/latchkey-io/latchkey/server/outbound"
 	"github.com/latchkey-io/latchkey/server/registry"
@@ -93,7 +94,7 @@ func runServer(ctx context.Context, o *options, logger *slog.Logger) error {
 
 // serve runs the listeners until the context ends, and what requests need until the last of them is answered. When that fails, it calls
 // end, which ends the context.
-func (p *process) serve(ctx context.Context, end func(), listeners []server.Listener) error {
+func (p *process) serve(ctx context.Context, end func(), listeners []listen.Listener) error {
 	group, failed := errgroup.WithContext(context.WithoutCancel(ctx))
 	needed, over := context.WithCancel(failed)
 	defer context.AfterFunc(failed, end)()
@@ -102,7 +103,7 @@ func (p *process) serve(ctx context.Context, end func(), listeners []server.List
 	}
 	group.Go(func() error {
 		defer over()
-		return server.Listen(ctx, p.logger, p.options.shutdownDelay, listeners...)
+		return listen.Serve(ctx, p.logger, p.options.shutdownDelay, listeners...)
 	})
 	return group.Wait()
 }
@@ -153,10 +154,10 @@ func (p *process) reach(ctx context.Context) error {
 	}
 	p.logger.Warn("waiting for kube-apiserver", "error", away)
 	checks := map[string]func() error{"kube-apiserver": func() error { return errors.New("it could not be reached yet") }}
-	health := server.Listener{Name: "health", Address: p.options.healthAddress, Handler: healthHandler(http.NotFoundHandler(), false, checks)}
+	health := listen.Listener{Name: "health", Address: p.options.healthAddress, Handler: healthHandler(http.NotFoundHandler(), false, checks)}
 	waiting, reached := context.WithCancel(ctx)
 	group, waiting := errgroup.WithContext(waiting)
-	group.Go(func() error { return server.Listen(waiting, p.logger, 0, health) })
+	group.Go(func() error { return listen.Serve(waiting, p.logger, 0, health) })
 	group.Go(func() error {
 		defer reached()
 		tick := time.NewTicker(reachEvery)
@@ -257,7 +258,7 @@ func (p *process) stores() (*stores, error) {
 }
 
 // listeners are the public one or two, that for TokenReviews, and that for probes and metrics.
-func (p *process) listeners(ctx context.Context, s *stores) ([]server.Listener, error) {
+func (p *process) listeners(ctx context.Context, s *stores) ([]listen.Listener, error) {
 	o := p.options
 	proxies, err := o.proxies()
 	if err != nil {
@@ -275,7 +276,7 @@ func (p *process) listeners(ctx context.Context, s *stores) ([]server.Listener, 
 	p.logouts = logout.NewNotifier(logout.NotifierConfig{Outbound: caller, Now: p.clock.Now, Logger: p.logger})
 	public, err := server.New(server.Config{
 		Holder: p.holder, Grants: s.grants, Devices: s.devices, SignOuts: s.signOuts, Callers: callers, TrustedProxies: proxies, Outbound: caller, Logouts: p.logouts,
-		SecretUses: p.usage, Now: p.clock.Now, Logger: p.logger, Metrics: p.metrics,
+		SecretUses: p.usage, Limits: o.limits, Now: p.clock.Now, Logger: p.logger, Metrics: p.metrics,
 	})
 	if err != nil {
 		return nil, err
@@ -289,15 +290,15 @@ func (p *process) listeners(ctx context.Context, s *stores) ([]server.Listener, 
 		return nil, err
 	}
 	reviews := &review.Handler{Holder: p.holder, Verifier: &token.Verifier{Grants: s.grants, SignOuts: s.signOuts, Now: p.clock.Now, Seen: token.NewSeen()}, Proven: proven, Callers: callers, Logger: p.logger}
-	all := []server.Listener{
-		{Name: "https", Address: o.address, TLS: server.TLSConfig(serving), Handler: public},
+	all := []listen.Listener{
+		{Name: "https", Address: o.address, TLS: listen.TLSConfig(serving), Handler: public},
 		{Name: "review", Address: o.reviewAddress, TLS: reviewTLS, Handler: server.Review(reviews, p.holder, p.logger)},
 		{Name: "health", Address: o.healthAddress, Handler: healthHandler(promhttp.HandlerFor(prometheus.Gatherers{p.registry, ctrlmetrics.Registry}, promhttp.HandlerOpts{}), o.profiling, p.checks)},
 	}
 	if o.httpAddress != "" {
-		all = append(all, server.Listener{Name: "http", Address: o.httpAddress, Handler: public})
+		all = append(all, listen.Listener{Name: "http", Address: o.httpAddress, Handler: public})
 	}
-	return all, nil
+	return o.bound(all, proxies), nil
 }
 
 // callers finds out about the ServiceAccounts that call.
@@ -346,7 +347,7 @@ func (p *process) reviewTLS(ctx context.Context, serving getCertificate) (*tls.C
 		})
 	}
 	proven := func(state *tls.ConnectionState) bool { return callers.Proven(state, p.clock.Now()) }
-	config := server.TLSConfig(serving)
+	config := listen.TLSConfig(serving)
 	config.Time = p.clock.Now
 	return callers.Ask(config), proven, err
 }

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"net/http"
 	"slices"
 	"strings"
 	"time"
@@ -23,7 +22,6 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/cache"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/config"
-	"sigs.k8s.io/controller-runtime/pkg/healthz"
 	metricsserver "sigs.k8s.io/controller-runtime/pkg/metrics/server"
 
 	"github.com/latchkey-io/latchkey/api/v1alpha1"
@@ -145,8 +143,8 @@ func newManager(c Config) (ctrl.Manager, error) {
 			ByObject: map[client.Object]cache.ByObject{&corev1.Secret{}: {Namespaces: map[string]cache.Config{c.Namespace: {}}}},
 		},
 		LeaderElection: c.LeaderElect, LeaderElectionID: leaseName, LeaderElectionNamespace: c.Namespace,
-		LeaderElectionReleaseOnCancel: true, // Run ends right after
-		Metrics:                       metricsserver.Options{BindAddress: c.HealthBindAddress},
+		LeaderElectionReleaseOnCancel: true,                                    // Run ends right after
+		Metrics:                       metricsserver.Options{BindAddress: "0"}, // serveHealth has them
 		// Names need be unique for metrics only, and one process may run several managers.
 		Controller: config.Controller{SkipNameValidation: &skip, Logger: c.Logger, ReconciliationTimeout: reconcileTimeout},
 	})
@@ -191,7 +189,7 @@ func setup(ctx context.Context, mgr ctrl.Manager, c Config) error {
 		verifying.SetupWithManager(mgr),
 		mgr.Add(sweeper),
 		mgr.Add(purger),
-		healthChecks(mgr, metadata),
+		serveHealth(ctx, mgr, c, metadata),
 	)
 }
 
@@ -220,20 +218,3 @@ type cacheRunnable struct{ cache.Cache }
 
 // GetCache implements what the manager knows caches by.
 func (c cacheRunnable) GetCache() cache.Cache { return c.Cache }
-
-// healthChecks serves /healthz and /readyz beside /metrics, on one address.
-func healthChecks(mgr ctrl.Manager, caches ...cache.Cache) error {
-	synced := func(req *http.Request) error {
-		ctx, cancel := context.WithTimeout(req.Context(), time.Second)
-		defer cancel()
-		for _, c := range append(caches, mgr.GetCache()) {
-			if !c.WaitForCacheSync(ctx) {
-				return errors.New("the cache is not filled yet")
-			}
-		}
-		return nil
-	}
-	live := http.StripPrefix("/healthz", &healthz.Handler{Checks: map[string]healthz.Checker{"ping": healthz.Ping}})
-	ready := http.StripPrefix("/readyz", &healthz.Handler{Checks: map[string]healthz.Checker{"caches": synced}})
-	return errors.Join(mgr.AddMetricsServerExtraHandler("/healthz", live), mgr.AddMetricsServerExtraHandler("/readyz", ready))
-}

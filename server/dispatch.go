@@ -5,11 +5,13 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"net/netip"
 	"runtime/debug"
 	"slices"
 	"strings"
 	"time"
 
+	"github.com/latchkey-io/latchkey/server/limit"
 	"github.com/latchkey-io/latchkey/server/oauth"
 	"github.com/latchkey-io/latchkey/server/registry"
 	"github.com/latchkey-io/latchkey/server/ui"
@@ -24,6 +26,8 @@ type dispatcher struct {
 	logger  *slog.Logger
 	metrics *Metrics
 	now     func() time.Time
+	limits  *limit.Requests
+	source  func(*http.Request) netip.Addr
 }
 
 func (d *dispatcher) ServeHTTP(w http.ResponseWriter, r *http.Request) {
@@ -110,7 +114,34 @@ func (d *dispatcher) serve(w *recorder, r *http.Request, rt route, iss *registry
 	if iss != nil {
 		r = r.WithContext(registry.In(r.Context(), iss))
 	}
-	return rt.serve(w, r, iss)
+	if retry, ok := d.admit(r, rt); !ok {
+		return oauth.Wait(retry)
+	}
+	return d.judge(w, r, rt.serve(w, r, iss))
+}
+
+// admit counts requests for pages, all of which are anonymous when they come in.
+func (d *dispatcher) admit(r *http.Request, rt route) (retryAfter time.Duration, ok bool) {
+	if rt.kind != page {
+		return 0, true
+	}
+	return d.limits.Page(d.source(r), d.now())
+}
+
+// judge counts requests whose credential was no good, and has a network that sends many of them wait. Requests that have proven
+// themselves are served meanwhile, also from there: many may be behind one address.
+func (d *dispatcher) judge(w http.ResponseWriter, r *http.Request, err error) error {
+	if err == nil {
+		return nil
+	}
+	if code := oauth.AsError(err).Code; code != oauth.InvalidClient && code != oauth.InvalidToken {
+		return err
+	}
+	if retry, ok := d.limits.Unproven(d.source(r), d.now()); !ok {
+		w.Header().Del("WWW-Authenticate")
+		return oauth.Wait(retry)
+	}
+	return err
 }
 
 // crossOrigin says whether scripts of other origins may read what is answered.
@@ -153,6 +184,9 @@ func (d *dispatcher) fail(w *recorder, r *http.Request, rt route, iss *registry.
 	d.logger.Log(r.Context(), level, "request failed", "route", rt.name, "code", e.Code, "error", e)
 	if w.status != 0 {
 		return // the answer is on its way: nothing can be added to it
+	}
+	if e.RetryAfter > 0 {
+		oauth.SetRetryAfter(w.Header(), e.RetryAfter)
 	}
 	if e.Code == oauth.TemporarilyUnavailable && w.Header().Get("Retry-After") == "" {
 		w.Header().Set("Retry-After", "1")

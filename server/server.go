@@ -18,6 +18,7 @@ import (
 	"github.com/latchkey-io/latchkey/server/grant"
 	"github.com/latchkey-io/latchkey/server/interaction"
 	"github.com/latchkey-io/latchkey/server/introspect"
+	"github.com/latchkey-io/latchkey/server/limit"
 	"github.com/latchkey-io/latchkey/server/login"
 	"github.com/latchkey-io/latchkey/server/logout"
 	"github.com/latchkey-io/latchkey/server/oauth"
@@ -48,6 +49,8 @@ type Config struct {
 	SecretUses clientauth.SecretUses
 	// TrustedProxies are the networks whose X-Forwarded-For is believed; none by default.
 	TrustedProxies []netip.Prefix
+	// Limits are how often requests may come; there is no limit when zero.
+	Limits limit.Rates
 	// Outbound calls URLs that clients declare; as package outbound makes it without any allowance when nil.
 	Outbound *http.Client
 	// Logouts tells clients of sign-outs, and is drained by whoever made it; one that nobody drains is made when nil.
@@ -122,8 +125,11 @@ func New(c Config) (http.Handler, error) {
 	if err != nil {
 		return nil, err
 	}
+	limits, source := limit.NewRequests(c.Limits), limit.SourceOf(c.TrustedProxies)
 	return &dispatcher{
-		routes:  routes(c, pages),
+		routes:  routes(c, pages, limits, source),
+		limits:  limits,
+		source:  source,
 		holder:  c.Holder,
 		pages:   pages,
 		logger:  c.Logger,
@@ -133,7 +139,7 @@ func New(c Config) (http.Handler, error) {
 }
 
 // routes is every URL there is, below the path of an issuer.
-func routes(c Config, pages *ui.Pages) map[string]route {
+func routes(c Config, pages *ui.Pages, limits *limit.Requests, source func(*http.Request) netip.Addr) map[string]route {
 	var (
 		table    map[string]route
 		get      = []string{http.MethodGet}
@@ -141,8 +147,7 @@ func routes(c Config, pages *ui.Pages) map[string]route {
 		getPost  = []string{http.MethodGet, http.MethodPost}
 		verifier = &token.Verifier{Grants: c.Grants, SignOuts: c.SignOuts, Now: c.Now, Seen: token.NewSeen()}
 		sessions = session.Loader{SignOuts: c.SignOuts}
-		source   = sourceOf(c.TrustedProxies)
-		clients  = clientauth.New(clientsConfig(c))
+		clients  = clientauth.New(clientsConfig(c, limits, source))
 
 		authorization = authorize.New(authorize.Config{Pages: pages, Sessions: sessions, Grants: c.Grants, Now: c.Now, Logger: c.Logger})
 		signIn        = login.New(login.Config{Pages: pages, Sessions: sessions, Now: c.Now, Logger: c.Logger, Source: source})
@@ -188,8 +193,8 @@ func Review(reviews http.Handler, holder *registry.Holder, logger *slog.Logger) 
 	})
 }
 
-func clientsConfig(c Config) clientauth.Config {
-	config := clientauth.Config{Outbound: c.Outbound, SecretUses: c.SecretUses}
+func clientsConfig(c Config, limits *limit.Requests, source func(*http.Request) netip.Addr) clientauth.Config {
+	config := clientauth.Config{Outbound: c.Outbound, SecretUses: c.SecretUses, Limits: limits, Source: source}
 	if c.Callers != nil { // an interface that holds a nil pointer is not nil
 		config.ServiceAccounts = c.Callers
 	}

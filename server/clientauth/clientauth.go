@@ -5,9 +5,11 @@ package clientauth
 import (
 	"context"
 	"net/http"
+	"net/netip"
 	"net/url"
 	"time"
 
+	"github.com/latchkey-io/latchkey/server/limit"
 	"github.com/latchkey-io/latchkey/server/oauth"
 	"github.com/latchkey-io/latchkey/server/registry"
 	"github.com/latchkey-io/latchkey/server/token"
@@ -21,6 +23,10 @@ type Config struct {
 	ServiceAccounts ServiceAccounts
 	// SecretUses is told of client secrets that are used; nobody is when nil.
 	SecretUses SecretUses
+	// Limits bound how often a client may call; there is no bound when nil.
+	Limits *limit.Requests
+	// Source says where a request comes from, for the limits; it may be nil without them.
+	Source func(*http.Request) netip.Addr
 }
 
 // SecretUses notes which client secrets are used.
@@ -43,11 +49,13 @@ type Authenticator struct {
 	seen     *assertionIDs
 	accounts ServiceAccounts
 	uses     SecretUses
+	limits   *limit.Requests
+	source   func(*http.Request) netip.Addr
 }
 
 // New makes an Authenticator.
 func New(c Config) *Authenticator {
-	return &Authenticator{keySets: newKeySets(c.Outbound), seen: newAssertionIDs(maxSeen, maxSeenOfNamespace, maxSeenOfClient), accounts: c.ServiceAccounts, uses: c.SecretUses}
+	return &Authenticator{keySets: newKeySets(c.Outbound), seen: newAssertionIDs(maxSeen, maxSeenOfNamespace, maxSeenOfClient), accounts: c.ServiceAccounts, uses: c.SecretUses, limits: c.Limits, source: c.Source}
 }
 
 // Caller is a client that has proven itself.
@@ -73,8 +81,29 @@ type credentials struct {
 // Authenticate returns the client that the request comes from. form is the request's body. An error is an *oauth.Error:
 // invalid_request where the request is ambiguous, temporarily_unavailable where the answer is not known, otherwise
 // invalid_client, with one and the same description for a client that is not known and for a credential that is not right or
-// not of the method that the client is declared with.
+// not of the method that the client is declared with. too_many_requests is told to a client that has used up what it may do. What a client may
+// do that has proven itself, nobody else can use up: it is counted after the proof, and apart from all others.
 func (a *Authenticator) Authenticate(r *http.Request, form url.Values, iss *registry.Issuer, now time.Time) (Caller, error) {
+	caller, err := a.authenticate(r, form, iss, now)
+	if err != nil || a.limits == nil {
+		return caller, err
+	}
+	var (
+		retry time.Duration
+		ok    bool
+	)
+	if caller.Client.Public {
+		retry, ok = a.limits.Public(caller.Client.UID, a.source(r), now)
+	} else {
+		retry, ok = a.limits.Client(caller.Client.UID, now)
+	}
+	if !ok {
+		return Caller{}, oauth.Wait(retry)
+	}
+	return caller, nil
+}
+
+func (a *Authenticator) authenticate(r *http.Request, form url.Values, iss *registry.Issuer, now time.Time) (Caller, error) {
 	creds, err := read(r, form)
 	if err != nil {
 		return Caller{}, err

@@ -8,6 +8,8 @@ import (
 
 	"github.com/hashicorp/golang-lru/v2/simplelru"
 	"golang.org/x/time/rate"
+
+	"github.com/latchkey-io/latchkey/server/limit"
 )
 
 // errQuota: the client may have no more requests waiting.
@@ -76,20 +78,15 @@ func newSources() *sources {
 
 // allow counts a request, or refuses it and says when to come back.
 func (s *sources) allow(client string, from netip.Addr, now time.Time) (retryAfter time.Duration, ok bool) {
-	from = from.Unmap().WithZone("")
-	network, err := from.Prefix(min(from.BitLen(), 64))
-	if err != nil {
-		network = netip.Prefix{} // not an address: all of these together are one network
-	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	k := source{client, network}
-	limit, known := s.limits.Get(k)
+	k := source{client, limit.Network(from)}
+	bucket, known := s.limits.Get(k)
 	if !known {
-		limit = rate.NewLimiter(rate.Every(sourceInterval), sourceBurst)
-		s.limits.Add(k, limit)
+		bucket = rate.NewLimiter(rate.Every(sourceInterval), sourceBurst)
+		s.limits.Add(k, bucket)
 	}
-	r := limit.ReserveN(now, 1)
+	r := bucket.ReserveN(now, 1)
 	if wait := r.DelayFrom(now); wait > 0 {
 		r.CancelAt(now)
 		return wait, false

@@ -8,7 +8,6 @@ import (
 	"net/netip"
 	"net/url"
 	"slices"
-	"strconv"
 	"time"
 
 	"github.com/latchkey-io/latchkey/server/clientauth"
@@ -99,14 +98,13 @@ func (h *RequestHandler) answer(w http.ResponseWriter, r *http.Request, iss *reg
 	// A public client proves nothing: whoever knows its client_id could use up what it may ask for.
 	if client.Public {
 		if retry, ok := h.sources.allow(client.UID, source, now); !ok {
-			setRetryAfter(w, retry)
-			return client, nil, oauth.Errorf(oauth.TemporarilyUnavailable, "there were too many requests from this address; try again later")
+			return client, nil, oauth.Wait(retry)
 		}
 	}
 	release, err := h.quota.acquire(client.UID, func() (int, error) { return h.Devices.Pending(r.Context(), client.UID, now) })
 	switch {
 	case errors.Is(err, errQuota):
-		setRetryAfter(w, pendingRetry)
+		oauth.SetRetryAfter(w.Header(), pendingRetry)
 		return client, nil, oauth.Errorf(oauth.TemporarilyUnavailable, "too many requests of the client wait for a user; try again later")
 	case err != nil:
 		return client, nil, oauth.Errorf(oauth.TemporarilyUnavailable, "it could not be seen how many requests of the client wait; try again").Wrap(err)
@@ -167,8 +165,4 @@ func (h *RequestHandler) create(ctx context.Context, iss *registry.Issuer, clien
 		VerificationURIComplete: page + "?" + url.Values{interaction.UserCodeParameter: {shown(userCode)}}.Encode(),
 		ExpiresIn:               int64(d.ExpiresAt.Sub(now) / time.Second), Interval: int64(token.DeviceInterval / time.Second),
 	}, nil
-}
-
-func setRetryAfter(w http.ResponseWriter, d time.Duration) {
-	w.Header().Set("Retry-After", strconv.Itoa(int((d+time.Second-1)/time.Second)))
 }

@@ -82,7 +82,7 @@ func (h *Handler) answer(r *http.Request, req *request) (*response, error) {
 	}
 	caller, err := h.Clients.Authenticate(r, req.form, req.iss, req.now)
 	if err != nil {
-		return nil, err
+		return nil, inTheWordsOf(req.form.Get("grant_type"), err)
 	}
 	req.client = caller.Client
 	req.audit = append(req.audit, slog.String("client_auth", caller.Method))
@@ -95,6 +95,17 @@ func (h *Handler) answer(r *http.Request, req *request) (*response, error) {
 	}
 	req.audit = append(req.audit, slog.String("grant_type", req.form.Get("grant_type")))
 	return redeem(r.Context(), req)
+}
+
+// inTheWordsOf tells a device that polls too often to slow down: any other error would make it give up (RFC 8628 section 3.5).
+func inTheWordsOf(grantType string, err error) error {
+	e := oauth.AsError(err)
+	if grantType != oauth.GrantDeviceCode || e.Code != oauth.TooManyRequests {
+		return err
+	}
+	slow := oauth.Errorf(oauth.SlowDown, "%s", e.Description)
+	slow.RetryAfter = e.RetryAfter
+	return slow
 }
 
 // grantType finds what serves the grant type, if the client may use it.

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"time"
 )
 
 // Code is an OAuth error code (RFC 6749 sections 4.1.2.1 and 5.2, and the registry they opened).
@@ -45,6 +46,7 @@ const (
 	NotFound         Code = "not_found"          // no such page
 	MethodNotAllowed Code = "method_not_allowed" // RFC 9110 section 15.5.6
 	TooLarge         Code = "request_too_large"  // RFC 9110 section 15.5.14
+	TooManyRequests  Code = "too_many_requests"  // RFC 6585 section 4; temporarily_unavailable in a body
 )
 
 // statuses is the one table from an error to its HTTP status, for answers that are not redirects.
@@ -58,6 +60,7 @@ var statuses = map[Code]int{
 	TooLarge:               http.StatusRequestEntityTooLarge,
 	ServerError:            http.StatusInternalServerError,
 	TemporarilyUnavailable: http.StatusServiceUnavailable,
+	TooManyRequests:        http.StatusTooManyRequests,
 }
 
 // Status is the HTTP status for the code: 400 unless the table says otherwise.
@@ -68,11 +71,21 @@ func (c Code) Status() int {
 	return http.StatusBadRequest
 }
 
+// inBody is the code as JSON bodies of OAuth endpoints have it: OAuth has no word for HTTP's 429.
+func (c Code) inBody() Code {
+	if c == TooManyRequests {
+		return TemporarilyUnavailable
+	}
+	return c
+}
+
 // Error is the only error that clients and users are told of. Description is sent to them: it says what to do, in
-// printable ASCII without quotes or backslashes (RFC 6749 section 5.2). Err is for the log alone.
+// printable ASCII without quotes or backslashes (RFC 6749 section 5.2). RetryAfter is when to come back, where that is known. Err is for
+// the log alone.
 type Error struct {
 	Code        Code
 	Description string
+	RetryAfter  time.Duration
 	Err         error
 }
 
@@ -81,9 +94,16 @@ func Errorf(code Code, format string, args ...any) *Error {
 	return &Error{Code: code, Description: fmt.Sprintf(format, args...)}
 }
 
+// Wait is the Error of a limit that is used up, told with Retry-After.
+func Wait(retryAfter time.Duration) *Error {
+	e := Errorf(TooManyRequests, "there were too many requests; try again later")
+	e.RetryAfter = retryAfter
+	return e
+}
+
 // Wrap adds a cause that is only logged.
 func (e *Error) Wrap(err error) *Error {
-	return &Error{Code: e.Code, Description: e.Description, Err: err}
+	return &Error{Code: e.Code, Description: e.Description, RetryAfter: e.RetryAfter, Err: err}
 }
 
 func (e *Error) Error() string {

@@ -14,7 +14,7 @@ func TestEveryErrorHasAStatus(t *testing.T) {
 	for code, want := range map[Code]int{
 		InvalidRequest: 400, InvalidGrant: 400, InvalidScope: 400, InvalidTarget: 400, UnsupportedGrantType: 400, AccessDenied: 400,
 		InvalidClient: 401, InvalidToken: 401, InsufficientScope: 403, Forbidden: 403, NotFound: 404, MethodNotAllowed: 405,
-		TooLarge: 413, ServerError: 500, TemporarilyUnavailable: 503,
+		TooLarge: 413, ServerError: 500, TemporarilyUnavailable: 503, TooManyRequests: 429,
 	} {
 		if got := code.Status(); got != want {
 			t.Errorf("%s: %d, want %d", code, got, want)

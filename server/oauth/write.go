@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
+	"time"
 )
 
 // NoStore forbids every cache to keep the response (RFC 6749 section 5.1).
@@ -34,6 +35,11 @@ func WriteBody(w http.ResponseWriter, status int, contentType string, body []byt
 	return err
 }
 
+// SetRetryAfter says in whole seconds when to come back (RFC 9110 section 10.2.3).
+func SetRetryAfter(h http.Header, d time.Duration) {
+	h.Set("Retry-After", strconv.Itoa(int((d+time.Second-1)/time.Second)))
+}
+
 // errorBody is the error response of RFC 6749 section 5.2.
 type errorBody struct {
 	Error       Code   `json:"error"`
@@ -46,7 +52,7 @@ func WriteError(w http.ResponseWriter, r *http.Request, e *Error) error {
 	if e.Code == InvalidClient && r.Header.Get("Authorization") != "" {
 		w.Header().Set("WWW-Authenticate", `Basic realm="token", charset="UTF-8"`)
 	}
-	return WriteJSON(w, e.Code.Status(), errorBody{Error: e.Code, Description: PrintableASCII(e.Description)})
+	return WriteJSON(w, e.Code.Status(), errorBody{Error: e.Code.inBody(), Description: PrintableASCII(e.Description)})
 }
 
 // WriteBearerError answers a request for a protected resource (RFC 6750 section 3). With no token in the request the
@@ -59,7 +65,7 @@ func WriteBearerError(w http.ResponseWriter, e *Error, tokenPresent bool) error 
 	if s := e.Code.Status(); s == http.StatusUnauthorized || s == http.StatusForbidden || s == http.StatusBadRequest {
 		w.Header().Set("WWW-Authenticate", challenge)
 	}
-	return WriteJSON(w, e.Code.Status(), errorBody{Error: e.Code, Description: PrintableASCII(e.Description)})
+	return WriteJSON(w, e.Code.Status(), errorBody{Error: e.Code.inBody(), Description: PrintableASCII(e.Description)})
 }
 
 // PrintableASCII replaces what an error_description must not hold (RFC 6749 section 5.2: %x20-21 / %x23-5B / %x5D-7E).

@@ -17,6 +17,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/latchkey-io/latchkey/server"
+	"github.com/latchkey-io/latchkey/server/limit"
 	"github.com/latchkey-io/latchkey/server/registry"
 	"github.com/latchkey-io/latchkey/server/registry/registrytest"
 	"github.com/latchkey-io/latchkey/server/storage"
@@ -84,7 +85,7 @@ func (s *Server) Replica() *httptest.Server {
 		s.tb.Fatal(err)
 	}
 	config := server.Config{
-		Holder: s.Holder, Grants: places.Grants(), Devices: places.Devices(), SignOuts: countingSignOuts{s.SignOuts, &s.Writes}, Now: s.Clock.Now, Metrics: metrics, Logger: logger,
+		Holder: s.Holder, Grants: places.Grants(), Devices: places.Devices(), SignOuts: countingSignOuts{s.SignOuts, &s.Writes}, Now: s.Clock.Now, Metrics: metrics, Logger: logger, Limits: limit.DefaultRates(),
 	}
 	s.change(&config)
 	handler, err := server.New(config)

@@ -18,6 +18,8 @@ import (
 	"time"
 
 	"github.com/hashicorp/golang-lru/v2/simplelru"
+
+	"github.com/latchkey-io/latchkey/server/limit"
 )
 
 const (
@@ -133,7 +135,7 @@ type key [16]byte
 type keys struct{ user, source, pair key }
 
 func keysOf(a Attempt) keys {
-	from := network(a.Source).String()
+	from := limit.Network(a.Source).String()
 	return keys{user: digest(a.Issuer, a.User), source: digest(from), pair: digest(a.Issuer, a.User, from)}
 }
 
@@ -145,18 +147,4 @@ func digest(parts ...string) key {
 	}
 	sum := sha256.Sum256(joined)
 	return key(sum[:16])
-}
-
-// network is what one subscriber has: an IPv4 address or the /64 of an IPv6 address.
-func network(a netip.Addr) netip.Prefix {
-	a = a.Unmap().WithZone("")
-	bits := 64
-	if a.Is4() {
-		bits = 32
-	}
-	p, err := a.Prefix(bits)
-	if err != nil {
-		return netip.Prefix{} // not an address: all of these together are one network
-	}
-	return p
 }

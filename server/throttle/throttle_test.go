@@ -171,19 +171,3 @@ func TestMemoryIsBounded(t *testing.T) {
 		}
 	}
 }
-
-func TestNetwork(t *testing.T) {
-	for address, want := range map[string]string{
-		"192.0.2.1":         "192.0.2.1/32",
-		"::ffff:192.0.2.1":  "192.0.2.1/32",
-		"2001:db8:1:2:3::4": "2001:db8:1:2::/64",
-		"fe80::1%eth0":      "fe80::/64",
-	} {
-		if got := network(netip.MustParseAddr(address)).String(); got != want {
-			t.Errorf("network of %s: %s; want %s", address, got, want)
-		}
-	}
-	if got := network(netip.Addr{}); got.IsValid() {
-		t.Errorf("network of nothing: %s", got)
-	}
-}

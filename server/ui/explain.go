@@ -52,6 +52,10 @@ func explain(code oauth.Code) explanation {
 	case oauth.TooLarge:
 		return explanation{"That was too much at once",
 			"More was sent to this page than it takes.", clientsDoing, startAgain}
+	case oauth.TooManyRequests:
+		return explanation{"Too many requests",
+			"Too many requests have come from your network in a short time.",
+			"Others behind the same address may have caused it.", "Wait a minute, then go back to the application and try again."}
 	case oauth.TemporarilyUnavailable:
 		return explanation{"Not available at this moment",
 			"This sign-in service cannot answer at this moment.",

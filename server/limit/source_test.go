@@ -1,4 +1,4 @@
-package server
+package limit
 
 import (
 	"net/http/httptest"
@@ -8,7 +8,7 @@ import (
 
 // Row: X-Forwarded-* spoofing: trustedProxies defines what a source address is.
 func TestSourceSpoofing(t *testing.T) {
-	source := sourceOf([]netip.Prefix{netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("fd00::/8")})
+	source := SourceOf([]netip.Prefix{netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("fd00::/8")})
 	for _, c := range []struct {
 		peer string
 		hops []string
@@ -34,5 +34,21 @@ func TestSourceSpoofing(t *testing.T) {
 		if got := source(r).String(); got != c.want {
 			t.Errorf("%s with %q: %s, want %s", c.peer, c.hops, got, c.want)
 		}
+	}
+}
+
+func TestNetwork(t *testing.T) {
+	for address, want := range map[string]string{
+		"192.0.2.1":         "192.0.2.1/32",
+		"::ffff:192.0.2.1":  "192.0.2.1/32",
+		"2001:db8:1:2:3::4": "2001:db8:1:2::/64",
+		"fe80::1%eth0":      "fe80::/64",
+	} {
+		if got := Network(netip.MustParseAddr(address)).String(); got != want {
+			t.Errorf("network of %s: %s; want %s", address, got, want)
+		}
+	}
+	if got := Network(netip.Addr{}); got.IsValid() {
+		t.Errorf("network of nothing: %s", got)
 	}
 }

@@ -1,4 +1,6 @@
-package server
+// Package listen opens the listeners of a process: each with bounds on what a client may send, on how long it may take, and on how
+// many there may be.
+package listen
 
 import (
 	"context"
@@ -8,9 +10,12 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"net/netip"
 	"time"
 
 	"golang.org/x/sync/errgroup"
+
+	"github.com/latchkey-io/latchkey/server/limit"
 )
 
 // Limits of every listener: a client that is slow or sends much holds a connection for a bounded time and little memory.
@@ -20,6 +25,7 @@ const (
 	writeTimeout      = 60 * time.Second
 	idleTimeout       = 2 * time.Minute
 	maxHeaderBytes    = 32 << 10
+	maxStreams        = 250 // of one HTTP/2 connection
 	drainTimeout      = 20 * time.Second
 )
 
@@ -33,21 +39,27 @@ type Listener struct {
 	TLS *tls.Config
 	// Handler answers.
 	Handler http.Handler
+	// MaxConnections bounds the connections that are open, half of which one network may have; 0 for no bound.
+	MaxConnections int
+	// MaxRequests bounds the requests that are being answered, half of which may come from one network; 0 for no bound.
+	MaxRequests int
+	// TrustedProxies are the networks whose X-Forwarded-For is believed, and whose connections stand for many networks.
+	TrustedProxies []netip.Prefix
 }
 
-// Listen serves all listeners until the context ends, and for delay after that: whoever routes requests here learns only then that
+// Serve serves all listeners until the context ends, and for delay after that: whoever routes requests here learns only then that
 // they are to go elsewhere. Connections end meanwhile with the answer to their next request, so that no client finds one closed that
 // it is just about to use. Then nothing new is let in, and the requests in progress finish. An error means that one
 // of the listeners could not be opened, in which case none serves, or broke.
-func Listen(ctx context.Context, logger *slog.Logger, delay time.Duration, listeners ...Listener) error {
-	sockets, err := open(ctx, listeners)
+func Serve(ctx context.Context, logger *slog.Logger, delay time.Duration, listeners ...Listener) error {
+	sockets, err := openAll(ctx, listeners)
 	if err != nil {
 		return err
 	}
 	group, broken := errgroup.WithContext(ctx)
 	for i, l := range listeners {
 		l.Handler = lastAnswers(ctx, l.Handler)
-		s := newHTTPServer(l, logger)
+		s := NewServer(l, logger)
 		logger.Info("listening", "listener", l.Name, "address", sockets[i].Addr().String(), "tls", l.TLS != nil)
 		group.Go(func() error { return ignoreClosed(serve(s, sockets[i])) })
 		group.Go(func() error {
@@ -73,13 +85,13 @@ func lastAnswers(ctx context.Context, next http.Handler) http.Handler {
 	})
 }
 
-// open opens all sockets, or none.
-func open(ctx context.Context, listeners []Listener) ([]net.Listener, error) {
+// openAll opens all sockets, or none.
+func openAll(ctx context.Context, listeners []Listener) ([]net.Listener, error) {
 	var sockets []net.Listener
 	for _, l := range listeners {
-		socket, err := new(net.ListenConfig).Listen(ctx, "tcp", l.Address)
+		socket, err := Open(ctx, l)
 		if err != nil {
-			failures := []error{fmt.Errorf("listen for %s: %w", l.Name, err)}
+			failures := []error{err}
 			for _, s := range sockets {
 				failures = append(failures, s.Close())
 			}
@@ -90,11 +102,22 @@ func open(ctx context.Context, listeners []Listener) ([]net.Listener, error) {
 	return sockets, nil
 }
 
-func newHTTPServer(l Listener, logger *slog.Logger) *http.Server {
+// Open opens the socket of a listener, for a server that NewServer makes. It accepts as many connections as there may be; TLS is not its business.
+func Open(ctx context.Context, l Listener) (net.Listener, error) {
+	socket, err := new(net.ListenConfig).Listen(ctx, "tcp", l.Address)
+	if err != nil {
+		return nil, fmt.Errorf("listen for %s: %w", l.Name, err)
+	}
+	return &connections{Listener: socket, shares: limit.NewShares(l.MaxConnections), trusted: l.TrustedProxies}, nil
+}
+
+// NewServer makes the server of a listener, with all limits but that on connections.
+func NewServer(l Listener, logger *slog.Logger) *http.Server {
 	return &http.Server{
-		Handler: l.Handler, TLSConfig: l.TLS,
+		Handler: underWay(l.MaxRequests, l.TrustedProxies, l.Handler), TLSConfig: l.TLS,
 		ReadHeaderTimeout: readHeaderTimeout, ReadTimeout: readTimeout, WriteTimeout: writeTimeout, IdleTimeout: idleTimeout,
 		MaxHeaderBytes: maxHeaderBytes,
+		HTTP2:          &http.HTTP2Config{MaxConcurrentStreams: maxStreams},
 		ErrorLog:       slog.NewLogLogger(logger.With("listener", l.Name).Handler(), slog.LevelDebug),
 	}
 }

@@ -1,4 +1,4 @@
-package server_test
+package listen_test
 
 import (
 	"context"
@@ -9,7 +9,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/latchkey-io/latchkey/server"
+	"github.com/latchkey-io/latchkey/server/listen"
 )
 
 func TestListenOpensAllOrNone(t *testing.T) {
@@ -27,9 +27,9 @@ func TestListenOpensAllOrNone(t *testing.T) {
 	if err := free.Close(); err != nil {
 		t.Fatal(err)
 	}
-	err = server.Listen(t.Context(), logger, 0,
-		server.Listener{Name: "first", Address: address, Handler: http.NotFoundHandler()},
-		server.Listener{Name: "second", Address: taken.Addr().String(), Handler: http.NotFoundHandler()})
+	err = listen.Serve(t.Context(), logger, 0,
+		listen.Listener{Name: "first", Address: address, Handler: http.NotFoundHandler()},
+		listen.Listener{Name: "second", Address: taken.Addr().String(), Handler: http.NotFoundHandler()})
 	if err == nil {
 		t.Fatal("an address that is taken was listened at")
 	}
@@ -92,8 +92,8 @@ func listening(t *testing.T, handler http.Handler, delay time.Duration) (address
 	ctx, cancel := context.WithCancel(t.Context())
 	t.Cleanup(cancel)
 	result := make(chan error, 1)
-	l := server.Listener{Name: "test", Address: socket.Addr().String(), Handler: handler}
-	go func() { result <- server.Listen(ctx, slog.New(slog.DiscardHandler), delay, l) }()
+	l := listen.Listener{Name: "test", Address: socket.Addr().String(), Handler: handler}
+	go func() { result <- listen.Serve(ctx, slog.New(slog.DiscardHandler), delay, l) }()
 	address = "http://" + l.Address
 	for begin := time.Now(); get(t, address+"/quick") == nil; {
 		if time.Since(begin) > time.Minute {

@@ -1,4 +1,6 @@
-package server
+// Package limit bounds what may happen how often, and at one time, by where it comes from and by which client it is of. All of it is kept
+// in memory of a bounded size, by each replica for itself.
+package limit
 
 import (
 	"net/http"
@@ -6,9 +8,9 @@ import (
 	"strings"
 )
 
-// sourceOf returns the function that tells where a request comes from: the peer's address, or, when the peer is a trusted
+// SourceOf returns the function that tells where a request comes from: the peer's address, or, when the peer is a trusted
 // proxy, the rightmost address of X-Forwarded-For that is not one. Nothing further left was written by a proxy we trust.
-func sourceOf(trusted []netip.Prefix) func(*http.Request) netip.Addr {
+func SourceOf(trusted []netip.Prefix) func(*http.Request) netip.Addr {
 	isTrusted := func(a netip.Addr) bool {
 		for _, p := range trusted {
 			if p.Contains(a) {
@@ -42,4 +44,15 @@ func parseHop(s string) (netip.Addr, bool) {
 	}
 	a, err := netip.ParseAddrPort(s)
 	return a.Addr().Unmap(), err == nil
+}
+
+// Network is what one subscriber has, and what limits go by: an IPv4 address, or the /64 of an IPv6 address. Everything that is no
+// address is one network together.
+func Network(a netip.Addr) netip.Prefix {
+	a = a.Unmap().WithZone("")
+	p, err := a.Prefix(min(a.BitLen(), 64))
+	if err != nil {
+		return netip.Prefix{}
+	}
+	return p
 }
