@@ -47,7 +47,9 @@ func wantWait(t *testing.T, p reply, code string) {
 
 const here, elsewhere = "198.51.100.1", "198.51.100.2"
 
-func ownTokens() url.Values { return url.Values{"grant_type": {oauth.GrantClientCredentials}, "resource": {registrytest.Photos}} }
+func ownTokens() url.Values {
+	return url.Values{"grant_type": {oauth.GrantClientCredentials}, "resource": {registrytest.Photos}}
+}
 
 // Rows: anonymous flood; password guessing: whoever fails to prove himself, at any endpoint, waits. Who proves himself does not, from the
 // same address either.
