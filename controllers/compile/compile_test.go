@@ -98,6 +98,27 @@ func TestIdentifierThatBelongsToAnotherNamespaceOrToKubeAPIServer(t *testing.T) 
 	}
 }
 
+// What stands for an issuer, or for kube-apiserver at any issuer, is nobody's to claim, whatever is assigned to the namespace.
+func TestReservedIdentifiersAreNobodysToClaim(t *testing.T) {
+	m := newMemory(t)
+	everything := v1alpha1.ResourceIdentifierAssignment{NamespaceSelector: metav1.LabelSelector{}}
+	as := m.authorizationServers[0]
+	for _, prefix := range []string{"https://login.example.com/", "https://kube.example.com/"} {
+		everything.Prefix = prefix
+		as.Spec.ResourceIdentifiers = append(as.Spec.ResourceIdentifiers, everything)
+	}
+	as.Spec.Kubernetes = &v1alpha1.KubernetesAccess{Audiences: []string{"https://kube.example.com/"}}
+	for _, identifier := range []string{"https://login.example.com", "https://login.example.com/", "https://kube.example.com", "https://kube.example.com/"} {
+		resources, problems := ResourceServer(m, m.addResource(t, "shop", "orders", `{identifier: "`+identifier+`"}`))
+		if len(resources) > 0 || !has(problems, v1alpha1.ReasonIdentifierNotPermitted) {
+			t.Errorf("%s: %v, problems %v", identifier, resources, problems)
+		}
+	}
+	if resources, problems := ResourceServer(m, m.addResource(t, "shop", "orders", `{identifier: "https://kube.example.com/api"}`)); len(resources) == 0 {
+		t.Errorf("what is assigned and not reserved: %v", problems)
+	}
+}
+
 // kube-apiserver's usual audience is nobody's to claim, even where no AuthorizationServer declares it.
 func TestUndeclaredAudienceOfKubeAPIServer(t *testing.T) {
 	m := newMemory(t)
