@@ -109,6 +109,17 @@ func TestAccessPage(t *testing.T) {
 	kubectl(t, "", "patch", "resourceserver", "orders", "-n", "shop", "--type=merge", "--dry-run=server", "--patch", "spec:\n  "+strings.ReplaceAll(rules[1], "\n", "\n  "))
 }
 
+func TestSecretsPage(t *testing.T) {
+	web := existing(t, "web")
+	p := openPage(t, "secrets.md")
+	for _, section := range []string{"As the application wants to read it", "Rotate it", "One that leaked", "Bring one"} {
+		p.follow(section)
+	}
+	if web.secret("reports-oauth").Labels["app.kubernetes.io/managed-by"] != "" {
+		t.Error("the Secret that was brought has been written")
+	}
+}
+
 func TestExchangePage(t *testing.T) {
 	for _, namespace := range []string{"web", "shop", "stock"} {
 		existing(t, namespace)
