@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/latchkey-io/latchkey/hack/dev/browser"
+	"github.com/latchkey-io/latchkey/server/store/valkey"
 )
 
 const (
@@ -56,6 +57,8 @@ type site struct {
 	client *http.Client
 	// users are signed in, and have approved the app.
 	users []*browser.Browser
+	// grants is where grants are kept; nil for OAuthGrants.
+	grants *valkey.Store
 }
 
 // newSite starts one controller and so many servers.
