@@ -8,6 +8,7 @@ IMAGE ?= ghcr.io/latchkey-io/latchkey:latest
 BENCH ?= .
 COUNT ?= 1
 SIZE ?= 10000
+STEPS ?=
 PARTS ?= micro,size
 
 LOCAL := $(CURDIR)/.local
@@ -38,8 +39,8 @@ chaos: prerequisites binaries ## Every fault at its full size, in a quarter of a
 	@go -C test/chaos test -c -o $(LOCAL)/bin/chaos.test .
 	@rm -rf $(LOCAL)/chaos
 	@cd test/chaos && exec $(LOCAL)/bin/chaos.test -test.timeout 20m -dir $(LOCAL)/chaos -races=false -flows 1000 -outage 60s -report $(LOCAL)/chaos.json
-bench: binaries ## The benchmarks, as tables and .local/bench.json (PARTS=micro,size BENCH=<pattern> COUNT=<repeats> SIZE=<clients and grants>; SIZE=100000 for the full size, half an hour)
-	@go run ./hack/bench -only '$(PARTS)' -bench '$(BENCH)' -count $(COUNT) -size $(SIZE) $(if $(PROFILE),-profiles $(LOCAL)/profiles) -json $(LOCAL)/bench.json
+bench: binaries ## The benchmarks, as tables and .local/bench.json (PARTS=micro,size BENCH=<pattern> COUNT=<repeats> SIZE=<clients and grants> STEPS=none,few,many; SIZE=100000 for the full size, half an hour)
+	@go run ./hack/bench -only '$(PARTS)' -bench '$(BENCH)' -count $(COUNT) -size $(SIZE) -steps '$(STEPS)' $(if $(PROFILE),-profiles $(LOCAL)/profiles) -json $(LOCAL)/bench.json
 lint: $(GOLANGCI_LINT) ## Linters, import directions, formatting, and that nothing generated is out of date
 	@hack/lint $(GOLANGCI_LINT) $(MODULES)
 prerequisites: # what tests need and Go cannot bring

@@ -23,8 +23,8 @@ import (
 
 // options are the flags.
 type options struct {
-	only, pattern, file, profiles string
-	count, size                   int
+	only, pattern, steps, file, profiles string
+	count, size                          int
 }
 
 func main() {
@@ -33,6 +33,7 @@ func main() {
 	flag.StringVar(&o.pattern, "bench", ".", "micro: regular expression of the benchmarks to run")
 	flag.IntVar(&o.count, "count", 1, "micro: how often to run each")
 	flag.IntVar(&o.size, "size", 10_000, "size: how many clients and how many grants")
+	flag.StringVar(&o.steps, "steps", "", "size: comma-separated steps, of none, grants, sweep, reconcile, few, many and all; every one when empty")
 	flag.StringVar(&o.profiles, "profiles", "", "directory to keep profiles in")
 	flag.StringVar(&o.file, "json", "", "file to write the results to")
 	flag.Parse()
@@ -78,13 +79,15 @@ func runMicro(ctx context.Context, o *options, r *report.Report) (err error) {
 }
 
 func runSize(ctx context.Context, o *options, r *report.Report) error {
-	figures, err := size.Run(ctx, size.Options{Objects: o.size, Profiles: o.profiles, Out: os.Stderr})
+	figures, err := size.Run(ctx, size.Options{Objects: o.size, Steps: list(o.steps), Profiles: o.profiles, Out: os.Stderr})
 	r.Figures = slices.Concat(r.Figures, figures)
 	if err != nil {
 		return err
 	}
 	return report.Figures(os.Stdout, figures)
 }
+
+func list(s string) []string { return strings.FieldsFunc(s, func(r rune) bool { return r == ',' }) }
 
 // load is the load average; empty where the kernel does not tell.
 func load() string {

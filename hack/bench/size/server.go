@@ -58,7 +58,7 @@ func (b *bench) withFew(ctx context.Context) error {
 
 // withMany has one start with many clients.
 func (b *bench) withMany(ctx context.Context) error {
-	if err := b.putClients(ctx, fewClients, b.Objects); err != nil {
+	if err := b.putClients(ctx, 0, b.Objects); err != nil {
 		return err
 	}
 	return b.server(ctx, "many", func(_ context.Context, p *program, m memory, h heap) error {
@@ -76,7 +76,7 @@ func (b *bench) withMany(ctx context.Context) error {
 
 // withAll has one start with many clients and as many grants, and changes clients under it.
 func (b *bench) withAll(ctx context.Context) error {
-	if err := b.putGrants(ctx, b.Objects, 30*24*time.Hour); err != nil {
+	if err := errors.Join(b.putClients(ctx, 0, b.Objects), b.putGrants(ctx, b.Objects, 30*24*time.Hour)); err != nil {
 		return err
 	}
 	return b.server(ctx, "all", func(ctx context.Context, p *program, m memory, _ heap) error {

@@ -11,6 +11,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"time"
 
 	"github.com/latchkey-io/latchkey/hack/bench/report"
@@ -20,6 +21,9 @@ import (
 type Options struct {
 	// Objects is how many clients and how many grants there are at most.
 	Objects int
+	// Steps are what to measure, of none, grants, sweep, reconcile, few, many and all; everything when empty. What the others are compared with
+	// comes of none.
+	Steps []string
 	// Profiles is a directory for profiles, none when it is empty.
 	Profiles string
 	// Out takes the progress.
@@ -50,27 +54,40 @@ func Run(ctx context.Context, o Options) (_ []report.Figure, err error) {
 	}
 	b := &bench{Options: o, site: s}
 	defer func() { err = errors.Join(err, s.stop()) }()
+	if err := b.step(ctx, "Preparing the objects that are copied", b.prepare); err != nil {
+		return nil, err
+	}
 	for _, step := range []struct {
-		title string
-		do    func(context.Context) error
+		name, title string
+		do          func(context.Context) error
 	}{
-		{"Preparing the objects that are copied", b.prepare},
-		{"A server with no client", b.withNone},
-		{"Grants, live", b.withGrants},
-		{"Grants, expired: the controller sweeps", b.sweep},
-		{"New clients: the controller reconciles", b.reconcile},
-		{"A server with few clients", b.withFew},
-		{"A server with many clients", b.withMany},
-		{"A server with many clients and grants", b.withAll},
+		{"none", "A server with no client", b.withNone},
+		{"grants", "Grants, live", b.withGrants},
+		{"sweep", "Grants, expired: the controller sweeps", b.sweep},
+		{"reconcile", "New clients: the controller reconciles", b.reconcile},
+		{"few", "A server with few clients", b.withFew},
+		{"many", "A server with many clients", b.withMany},
+		{"all", "A server with many clients and grants", b.withAll},
 	} {
-		began := time.Now()
-		b.tell("%s", step.title)
-		if err := step.do(ctx); err != nil {
-			return b.figures, fmt.Errorf("%s: %w", step.title, err)
+		if len(o.Steps) > 0 && !slices.Contains(o.Steps, step.name) {
+			continue
 		}
-		b.tell("  took %.0f s", time.Since(began).Seconds())
+		if err := b.step(ctx, step.title, step.do); err != nil {
+			return b.figures, err
+		}
 	}
 	return b.figures, nil
+}
+
+// step does one part of a run and tells how long it took.
+func (b *bench) step(ctx context.Context, title string, do func(context.Context) error) error {
+	began := time.Now()
+	b.tell("%s", title)
+	if err := do(ctx); err != nil {
+		return fmt.Errorf("%s: %w", title, err)
+	}
+	b.tell("  took %.0f s", time.Since(began).Seconds())
+	return nil
 }
 
 func (b *bench) tell(format string, args ...any) {
