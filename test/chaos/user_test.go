@@ -3,6 +3,7 @@ package chaos
 import (
 	"context"
 	"crypto/rand"
+	"errors"
 	"fmt"
 	"net/http"
 	"strings"
@@ -82,6 +83,9 @@ func codeOf(page *browser.Page) string {
 func (f *flow) authorize(ctx context.Context) error {
 	_, err := insist(ctx, func() (again bool, err error) {
 		page, err := f.user.Get(ctx, f.url())
+		if err == nil && f.site.grants != nil && page.Next != nil && strings.HasSuffix(page.Next.Path, "/consent") {
+			page, err = f.allow(ctx, page)
+		}
 		if err != nil || transient(page.Status) {
 			return true, err
 		}
@@ -91,4 +95,25 @@ func (f *flow) authorize(ctx context.Context) error {
 		return false, nil
 	})
 	return err
+}
+
+// allow has the user approve again, if asked, what can't be remembered while Valkey is away, and leads to where that leads.
+func (f *flow) allow(ctx context.Context, page *browser.Page) (_ *browser.Page, err error) {
+	for range 20 {
+		switch {
+		case codeOf(page) != "" || transient(page.Status):
+			return page, nil
+		case page.Next != nil:
+			page, err = f.user.Get(ctx, page.Next.String())
+		default:
+			var form *browser.Form
+			if form, err = page.Form("allow"); err == nil {
+				page, err = f.user.Submit(ctx, form, "allow", nil)
+			}
+		}
+		if err != nil {
+			return nil, err
+		}
+	}
+	return nil, errors.New("the server redirects in a circle")
 }
