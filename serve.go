@@ -27,6 +27,7 @@ import (
 	"github.com/latchkey-io/latchkey/server/certificate"
 	"github.com/latchkey-io/latchkey/server/clock"
 	"github.com/latchkey-io/latchkey/server/listen"
+	"github.com/latchkey-io/latchkey/server/loglimit"
 	"github.com/latchkey-io/latchkey/server/logout"
 	"github.com/latchkey-io/latchkey/server/outbound"
 	"github.com/latchkey-io/latchkey/server/registry"
@@ -126,14 +127,16 @@ func newProcess(o *options, logger *slog.Logger) (*process, error) {
 	if err != nil {
 		return nil, err
 	}
-	p := &process{options: o, logger: logger, holder: &registry.Holder{}, registry: prometheus.NewRegistry(), checks: map[string]func() error{}}
+	p := &process{options: o, holder: &registry.Holder{}, registry: prometheus.NewRegistry(), checks: map[string]func() error{}}
 	if p.metrics, err = server.NewMetrics(p.registry); err != nil {
 		return nil, err
 	}
+	bounded := loglimit.New(logger.Handler(), time.Now, p.metrics.LogLineLeftOut)
+	p.logger, p.run = slog.New(bounded), append(p.run, bounded.Start)
 	if p.config, err = o.restConfig(); err != nil {
 		return nil, err
 	}
-	clock, follow, err := newClock(p.config, p.registry, logger)
+	clock, follow, err := newClock(p.config, p.registry, p.logger)
 	if err != nil {
 		return nil, err
 	}
@@ -157,7 +160,7 @@ func (p *process) reach(ctx context.Context) error {
 	health := listen.Listener{Name: "health", Address: p.options.healthAddress, Handler: healthHandler(http.NotFoundHandler(), false, checks)}
 	waiting, reached := context.WithCancel(ctx)
 	group, waiting := errgroup.WithContext(waiting)
-	group.Go(func() error { return listen.Serve(waiting, p.logger, 0, health) })
+	group.Go(func() error { return listen.Serve(waiting, p.logger, 0, p.options.bound([]listen.Listener{health}, nil)...) })
 	group.Go(func() error {
 		defer reached()
 		tick := time.NewTicker(reachEvery)

@@ -1,6 +1,7 @@
 package server_test
 
 import (
+	"log/slog"
 	"net/http"
 	"net/netip"
 	"net/url"
@@ -10,6 +11,7 @@ import (
 
 	"github.com/latchkey-io/latchkey/server"
 	"github.com/latchkey-io/latchkey/server/limit"
+	"github.com/latchkey-io/latchkey/server/loglimit"
 	"github.com/latchkey-io/latchkey/server/oauth"
 	"github.com/latchkey-io/latchkey/server/registry/registrytest"
 	"github.com/latchkey-io/latchkey/server/servertest"
@@ -160,4 +162,33 @@ func TestLimitsGoByTheSourceThatProxiesTell(t *testing.T) {
 		s.ask(http.MethodGet, "/authorize", "", "X-Forwarded-For", claimed)
 	}
 	wantWait(t, s.ask(http.MethodGet, "/authorize", "", "X-Forwarded-For", "198.51.100.4"), "<html")
+}
+
+// Row: anonymous flood: nothing is stored, and little is logged, of whatever strangers send from wherever.
+func TestAnonymousFloodLeavesLittle(t *testing.T) {
+	leftOut := 0
+	s := &site{servertest.StartWith(t, func(c *server.Config) {
+		c.TrustedProxies = []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}
+		c.Logger = slog.New(loglimit.New(c.Logger.Handler(), c.Now, func() { leftOut++ }))
+	}), t}
+	const rounds = 400
+	for i := range rounds {
+		address := []string{here, elsewhere, "2001:db8::1"}[i%3]
+		s.from(address, "/token", registrytest.PrintShop, "guess", ownTokens())
+		s.from(address, "/token", "", "", url.Values{"grant_type": {oauth.GrantAuthorizationCode}, "client_id": {registrytest.Native}, "code": {"forged"}})
+		s.from(address, "/device_authorization", "nobody", "guess", nil)
+		s.from(address, "/introspect", "nobody", "guess", url.Values{"token": {"forged"}})
+		s.from(address, "/revoke", "nobody", "guess", url.Values{"token": {"forged"}})
+		s.from(address, "/userinfo", "", "", url.Values{"access_token": {"forged"}})
+	}
+	if n := s.Writes.Load(); n != 0 {
+		t.Errorf("%d writes", n)
+	}
+	log := s.Log.String()
+	if n := strings.Count(log, "\n"); n > 4*3*60 { // four kinds of refusals, of three networks, 60 at once
+		t.Errorf("%d lines are logged", n)
+	}
+	if written := strings.Count(log, `"msg":"audit"`); written+leftOut < 5*rounds {
+		t.Errorf("of %d refusals %d are logged and %d left out", 5*rounds, written, leftOut)
+	}
 }

@@ -12,6 +12,7 @@ type Metrics struct {
 	requests *prometheus.HistogramVec
 	writes   *prometheus.CounterVec
 	usage    *prometheus.CounterVec
+	leftOut  prometheus.Counter
 }
 
 // NewMetrics makes the metrics and registers them.
@@ -30,8 +31,12 @@ func NewMetrics(r prometheus.Registerer) (*Metrics, error) {
 			Name: "latchkey_secret_usage_writes_total",
 			Help: "Writes of status.secretUsage of OAuthClients, by result.",
 		}, []string{"result"}),
+		leftOut: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "latchkey_log_lines_left_out_total",
+			Help: "Lines that were left out of the log, because strangers caused too many of them.",
+		}),
 	}
-	for _, c := range []prometheus.Collector{m.requests, m.writes, m.usage} {
+	for _, c := range []prometheus.Collector{m.requests, m.writes, m.usage, m.leftOut} {
 		if err := r.Register(c); err != nil {
 			return nil, err
 		}
@@ -44,6 +49,9 @@ func (m *Metrics) StoreWrite(verb string) { m.writes.WithLabelValues(verb).Inc()
 
 // SecretUsageWrite counts a write of when client secrets were used.
 func (m *Metrics) SecretUsageWrite(result string) { m.usage.WithLabelValues(result).Inc() }
+
+// LogLineLeftOut counts a line that was left out of the log.
+func (m *Metrics) LogLineLeftOut() { m.leftOut.Inc() }
 
 func (m *Metrics) observe(endpoint string, status int, took time.Duration) {
 	if endpoint == "" {
