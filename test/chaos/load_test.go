@@ -198,19 +198,19 @@ func (s *site) honouredOnce() {
 	}
 }
 
-// isSpent presents the code or the first refresh token, and then the newest: the thief's replay ends the whole grant.
+// isSpent presents the code again, which may have expired by now, or the first refresh token: that one is reuse, which ends the grant.
 func (s *site) isSpent(ctx context.Context, i int, f *flow) {
-	spent := f.redemption()
-	if i%2 == 0 {
-		spent = f.refreshing(f.refreshes[0])
+	if i%2 == 1 {
+		s.isRefused(ctx, "a spent code", f.redemption())
+		return
 	}
-	for _, presented := range []struct {
-		what string
-		form url.Values
-	}{{"what is spent", spent}, {"the newest refresh token, after a replay,", f.refreshing(f.newest())}} {
-		a, _, err := s.insist(ctx, presented.form)
-		if err != nil || a.Error != "invalid_grant" {
-			s.report.twice("%s is answered with HTTP %d %s, %v", presented.what, a.status, a.Error, err)
-		}
+	s.isRefused(ctx, "a spent refresh token", f.refreshing(f.refreshes[0]))
+	s.isRefused(ctx, "the newest refresh token, after one was reused,", f.refreshing(f.newest()))
+}
+
+// isRefused reports a token request that is not answered with invalid_grant.
+func (s *site) isRefused(ctx context.Context, what string, form url.Values) {
+	if a, _, err := s.insist(ctx, form); err != nil || a.Error != "invalid_grant" {
+		s.report.twice("%s is answered with HTTP %d %s, %v", what, a.status, a.Error, err)
 	}
 }

@@ -94,9 +94,7 @@ func (s *site) isRevoked(ctx context.Context, f *flow) {
 			return !good, err
 		})
 	}
-	if a, _, err := s.insist(ctx, f.refreshing(f.newest())); err != nil || a.Error != "invalid_grant" {
-		s.report.twice("the refresh token of a replayed code is answered with HTTP %d %s, %v", a.status, a.Error, err)
-	}
+	s.isRefused(ctx, "the refresh token of a replayed code", f.refreshing(f.newest()))
 }
 
 // atOnce sends one token request many times at the same moment, to one server after the other.
