@@ -3,14 +3,14 @@ package chaos
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
+	"math/rand/v2"
 	"net"
 	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
-
-	"github.com/latchkey-io/latchkey/hack/controlplane"
 )
 
 // probeInterval is how soon a service knows that a replica is ready, or is not any more.
@@ -59,13 +59,26 @@ func newService(t *testing.T, address string, replicas []*replica, port func(*re
 	return s
 }
 
-// loopback is an address of the loopback interface that nobody listens at.
+// loopback is an address of the loopback interface that nobody listens at. Its port is below those that connections going out are given
+// (32768 on Linux): a server that was killed is to find it free again.
 func loopback(t *testing.T) string {
 	t.Helper()
-	ports, err := controlplane.FreePorts(1)
-	must(t, err)
-	return (&net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: ports[0]}).String()
+	for range 100 {
+		address := fmt.Sprintf("127.0.0.1:%d", 10000+rand.IntN(10000))
+		if _, taken := addresses.LoadOrStore(address, true); taken {
+			continue
+		}
+		if l, err := new(net.ListenConfig).Listen(t.Context(), "tcp", address); err == nil {
+			must(t, l.Close())
+			return address
+		}
+	}
+	t.Fatal("no free port")
+	return ""
 }
+
+// addresses are those that were given away.
+var addresses sync.Map
 
 // probe follows whether the replica is ready.
 func (e *endpoint) probe(ctx context.Context) {
