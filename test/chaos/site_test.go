@@ -142,7 +142,8 @@ func (s *site) newServer(i int, l layout) *replica {
 	r.args = append([]string{"server", "--kubeconfig=" + kubeconfig, "--namespace=" + operatorNamespace,
 		"--bind-address=" + loopback(s.t), "--http-bind-address=" + r.public, "--review-bind-address=" + r.review, "--health-bind-address=" + r.health,
 		"--tls-cert-file=" + cluster.Review.ServerCert, "--tls-key-file=" + cluster.Review.ServerKey, "--review-client-ca-file=" + cluster.Review.ClientCA,
-		"--secret-usage-delay=1s"}, l.serverArgs...)
+		// All clients of a site have one address.
+		"--limit-pages=0", "--limit-public-clients=0", "--limit-unproven=0", "--limit-clients=0", "--secret-usage-delay=1s"}, l.serverArgs...)
 	return s.started(r)
 }
 
