@@ -84,6 +84,20 @@ func TestTokenExchangeRequiresTheUsersGroups(t *testing.T) {
 	}
 }
 
+// A client is in no group, at an API that its own token was not for either.
+func TestTokenExchangeWithoutUserHasNoScopesForGroups(t *testing.T) {
+	f := newExchange(t)
+	own := wantIssued(t, f.redeem(credentialsForm("scope", "photos.read"))).AccessToken
+	f.withResource(t, registrytest.Orders, func(r *registry.Resource) {
+		r.Scopes = []*registry.Scope{{Name: "orders.read"}, {Name: "orders.write", RequiredGroups: []string{"buyers"}}}
+		f.withClient(t, photosAPI, func(c *registry.Client) { c.Access[1] = registry.Access{Resource: r, Scopes: r.Scopes} })
+	})
+	wantRefused(t, f.exchange(photosAPI, own, "scope", "orders.write"), oauth.InvalidScope)
+	if got := wantIssued(t, f.exchange(photosAPI, own, "scope", "")); got.Scope != "orders.read" {
+		t.Errorf("scope %q", got.Scope)
+	}
+}
+
 func TestTokenExchangeByWhoMayNot(t *testing.T) {
 	f := newExchange(t)
 	subject := f.alices(t)
