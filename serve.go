@@ -160,7 +160,9 @@ func (p *process) reach(ctx context.Context) error {
 	health := listen.Listener{Name: "health", Address: p.options.healthAddress, Handler: healthHandler(http.NotFoundHandler(), false, checks)}
 	waiting, reached := context.WithCancel(ctx)
 	group, waiting := errgroup.WithContext(waiting)
-	group.Go(func() error { return listen.Serve(waiting, p.logger, 0, p.options.bound([]listen.Listener{health}, nil)...) })
+	group.Go(func() error {
+		return listen.Serve(waiting, p.logger, 0, p.options.bound([]listen.Listener{health}, nil)...)
+	})
 	group.Go(func() error {
 		defer reached()
 		tick := time.NewTicker(reachEvery)
