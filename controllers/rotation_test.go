@@ -461,3 +461,25 @@ func TestRevokedExistingSecretIsWaitedToBeReplaced(t *testing.T) {
 		t.Errorf("status.secrets: %+v", c.Status.Secrets)
 	}
 }
+
+func TestRevokedPredecessorOfAnExistingSecretEndsAtOnce(t *testing.T) {
+	c := storefront(t, existing, func(c *v1alpha1.OAuthClient) {
+		c.Spec.Authentication.ClientSecret.Rotation = &v1alpha1.SecretRotation{Overlap: length("1h")}
+	})
+	secret := &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: c.Namespace, Name: "storefront-oauth"}, Data: map[string][]byte{"client-secret": []byte("the first secret")}}
+	running.create(t, secret, c)
+	becomesReady(t, c)
+	first := c.Status.Secrets[0].ID
+	change(t, running, secret, func(s *corev1.Secret) { s.Data["client-secret"] = []byte("the second secret") })
+	eventually(t, "both", func() (bool, error) {
+		err := running.api.Get(t.Context(), client.ObjectKeyFromObject(c), c)
+		return len(c.Status.Secrets) == 2, err
+	})
+	change(t, running, c, func(c *v1alpha1.OAuthClient) {
+		c.Spec.Authentication.ClientSecret.Revoked = []v1alpha1.ClientSecretID{v1alpha1.ClientSecretID(first)}
+	})
+	eventually(t, "the first is gone", func() (bool, error) {
+		err := running.api.Get(t.Context(), client.ObjectKeyFromObject(c), c)
+		return vouches(t, c, "the second secret"), err
+	})
+}
