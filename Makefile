@@ -10,6 +10,7 @@ COUNT ?= 1
 SIZE ?= 10000
 STEPS ?=
 PARTS ?= micro,size
+SOAK ?= 1h
 
 LOCAL := $(CURDIR)/.local
 # Built rather than `go run`, which would call an interrupt a failure.
@@ -32,13 +33,17 @@ dev: # the command behind them, which make waits for, signals included
 	@go build -o $(DEV) ./hack/dev
 
 ##@ Check it
-.PHONY: test chaos bench lint prerequisites binaries
+.PHONY: test chaos soak bench lint prerequisites binaries
 test: prerequisites binaries ## Every test, with the race detector, from nothing
 	@for module in $(MODULES); do (cd $$module && go test -race -count=1 -timeout 20m ./...) || exit 1; done
 chaos: prerequisites binaries ## Every fault at its full size, in a quarter of an hour: what was tried, what failed, what was lost; and .local/chaos.json
 	@go -C test/chaos test -c -o $(LOCAL)/bin/chaos.test .
 	@rm -rf $(LOCAL)/chaos
 	@cd test/chaos && exec $(LOCAL)/bin/chaos.test -test.timeout 20m -dir $(LOCAL)/chaos -races=false -flows 1000 -outage 60s -report $(LOCAL)/chaos.json
+soak: prerequisites binaries ## Mixed work for an hour (SOAK=<how long>), with keys and secrets that rotate and clients that come and go: does anything grow; and .local/soak.json
+	@go -C test/chaos test -c -o $(LOCAL)/bin/chaos.test .
+	@rm -rf $(LOCAL)/soak
+	@cd test/chaos && exec $(LOCAL)/bin/chaos.test -test.run '^TestSoak$$' -test.timeout 0 -dir $(LOCAL)/soak -races=false -soak $(SOAK) -report $(LOCAL)/soak.json
 bench: binaries ## The benchmarks, as tables and .local/bench.json (PARTS=micro,size BENCH=<pattern> COUNT=<repeats> SIZE=<clients and grants> STEPS=none,few,many; SIZE=100000 for the full size, half an hour)
 	@go run ./hack/bench -only '$(PARTS)' -bench '$(BENCH)' -count $(COUNT) -size $(SIZE) -steps '$(STEPS)' $(if $(PROFILE),-profiles $(LOCAL)/profiles) -json $(LOCAL)/bench.json
 lint: $(GOLANGCI_LINT) ## Linters, import directions, formatting, and that nothing generated is out of date
@@ -59,7 +64,7 @@ generate: ## Deep copies, after a change to api/
 manifests: ## CustomResourceDefinitions, after a change to api/
 	go tool controller-gen crd paths=./api/... output:crd:dir=config/crd/bases
 clean: ## Remove what was built. The control plane's programs are kept; remove .local to build them anew
-	rm -rf bin $(LOCAL)/run $(LOCAL)/bench.json $(LOCAL)/chaos $(LOCAL)/chaos.json $(LOCAL)/screenshots $(GOLANGCI_LINT)
+	rm -rf bin $(LOCAL)/run $(LOCAL)/bench.json $(LOCAL)/chaos $(LOCAL)/chaos.json $(LOCAL)/soak $(LOCAL)/soak.json $(LOCAL)/screenshots $(GOLANGCI_LINT)
 
 .PHONY: help
 help: ## This list

@@ -168,25 +168,33 @@ func insist(ctx context.Context, attempt func() (again bool, err error)) (attemp
 
 // token sends a token request once, to a server or to the service before them all. With a user and a password the client proves itself.
 func (s *site) token(ctx context.Context, base string, form url.Values, credentials ...string) (a answer, err error) {
+	var header http.Header
+	a.status, header, err = s.post(ctx, base+"/token", form, &a, credentials...)
+	a.retryAfter = header.Get("Retry-After")
+	return a, err
+}
+
+// post sends a form once, and reads the answer into one where there is one. With a user and a password the client proves itself.
+func (s *site) post(ctx context.Context, address string, form url.Values, into any, credentials ...string) (int, http.Header, error) {
 	ctx, cancel := context.WithTimeout(ctx, attemptTimeout)
 	defer cancel()
-	request, err := http.NewRequestWithContext(ctx, http.MethodPost, base+"/token", strings.NewReader(form.Encode()))
+	request, err := http.NewRequestWithContext(ctx, http.MethodPost, address, strings.NewReader(form.Encode()))
 	if err != nil {
-		return a, err
+		return 0, nil, err
 	}
 	request.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 	if len(credentials) == 2 {
 		request.SetBasicAuth(url.QueryEscape(credentials[0]), url.QueryEscape(credentials[1])) // encoded first: RFC 6749 section 2.3.1
 	}
 	status, header, text, err := send(s.client, request)
-	if err != nil {
-		return a, err
+	if err != nil || into == nil {
+		return status, header, err
 	}
-	if err := json.Unmarshal(text, &a); err != nil {
-		return a, fmt.Errorf("HTTP %d %s: %w", status, text, err)
+	if err := json.Unmarshal(text, into); err != nil {
+		err = fmt.Errorf("HTTP %d %s: %w", status, text, err)
+		return status, header, err
 	}
-	a.status, a.retryAfter = status, header.Get("Retry-After")
-	return a, nil
+	return status, header, nil
 }
 
 // send sends a request once and reads the whole answer.

@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/json"
-	"fmt"
 	"net/http"
 	"net/url"
 	"path/filepath"
@@ -297,14 +296,15 @@ func (s *site) keepProving(ctx context.Context) (stop func() int) {
 	return func() int { close(end); return <-proofs }
 }
 
-func (s *site) proves(ctx context.Context) error {
+// proves has the rotating client read its Secret and prove itself.
+func (s *site) proves(ctx context.Context) error { return s.provesAs(ctx, "rotating") }
+
+// provesAs does so for a client of any name.
+func (s *site) provesAs(ctx context.Context, name string) error {
 	secret := &corev1.Secret{}
-	if err := api.Get(ctx, types.NamespacedName{Namespace: s.name, Name: "rotating-oauth"}, secret); err != nil {
+	if err := api.Get(ctx, types.NamespacedName{Namespace: s.name, Name: name + "-oauth"}, secret); err != nil {
 		return err
 	}
-	a, err := s.token(ctx, s.issuer, url.Values{"grant_type": {"client_credentials"}}, s.name+".rotating", string(secret.Data["client-secret"]))
-	if err == nil && a.status != http.StatusOK {
-		err = fmt.Errorf("HTTP %d %s", a.status, a.Error)
-	}
-	return err
+	a, err := s.token(ctx, s.issuer, url.Values{"grant_type": {"client_credentials"}}, s.name+"."+name, string(secret.Data["client-secret"]))
+	return expect("client_credentials of "+name, a.status, http.StatusOK, err)
 }

@@ -37,10 +37,11 @@ const (
 
 // The sizes of faults; the defaults are those of `make test`.
 var (
-	flows  = flag.Int("flows", 100, "how many `flows` are under way at once when a process is killed or replaced")
-	outage = flag.Duration("outage", 6*time.Second, "how `long` kube-apiserver is away")
-	races  = flag.Bool("races", true, "whether servers and controllers look for data races, which makes them several times slower")
-	dir    = flag.String("dir", "", "new `directory` for the control plane's state and every process' log, which are left there; a temporary one when empty")
+	flows   = flag.Int("flows", 100, "how many `flows` are under way at once when a process is killed or replaced")
+	soakFor = flag.Duration("soak", 0, "how `long` the mixed work of a soak goes on")
+	outage  = flag.Duration("outage", 6*time.Second, "how `long` kube-apiserver is away")
+	races   = flag.Bool("races", true, "whether servers and controllers look for data races, which makes them several times slower")
+	dir     = flag.String("dir", "", "new `directory` for the control plane's state and every process' log, which are left there; a temporary one when empty")
 	// file is where the reports are kept. With it they are printed as well.
 	file = flag.String("report", "", "`file` to write the reports to, as JSON; with it they are printed as well")
 )
@@ -103,7 +104,7 @@ func prepare(ctx context.Context) error {
 		return err
 	}
 	for _, account := range []string{"latchkey-controller", "latchkey-server"} {
-		if _, err := cluster.ServiceAccountKubeconfig(ctx, operatorNamespace, account, identity(account), time.Hour); err != nil {
+		if _, err := cluster.ServiceAccountKubeconfig(ctx, operatorNamespace, account, identity(account), *soakFor+time.Hour); err != nil {
 			return err
 		}
 	}

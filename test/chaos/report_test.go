@@ -38,6 +38,8 @@ type report struct {
 	Twice        int `json:"twice"`
 	// Broken are all promises that were not kept, those about lost and twice among them.
 	Broken []string `json:"broken"`
+	// Samples are those of a soak.
+	Samples []sample `json:"samples,omitempty"`
 
 	t  *testing.T
 	mu sync.Mutex
