@@ -13,6 +13,7 @@ import (
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/tools/clientcmd"
 
+	"github.com/latchkey-io/latchkey/hack/npm"
 	"github.com/latchkey-io/latchkey/test/environment"
 )
 
@@ -45,7 +46,7 @@ func TestMain(m *testing.M) {
 		}
 		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Minute) // the first npm ci loads from a registry
 		defer cancel()
-		if err := install(ctx, e.Root); err != nil {
+		if err := npm.Install(ctx, "."); err != nil {
 			return err
 		}
 		apps, err = declare(ctx)
