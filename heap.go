@@ -8,43 +8,48 @@ import (
 )
 
 const (
-	// roomyHeap is how much a heap may hold until it is kept tighter: garbage may come to as much as what lives in a small one, and to half
-	// of that in a large one, which is collected seldom anyway.
-	roomyHeap              = 64 << 20
-	roomyPercent           = 100
-	tightPercent           = 50
-	heapEvery, readyPolled = time.Minute, time.Second
+	// garbage is how much of it there may be beside a heap that is small: most of a collection's work is what lives, so that the more
+	// garbage it takes away, the less each request pays for it. Beside a large heap it is at least tightPercent of that.
+	garbage      = 64 << 20
+	tightPercent = 50
+	// loosePercent bounds it by what lives, which may have become more since it was looked at.
+	loosePercent = 800
+	// startPercent is in force until the server is ready: what reading takes then is not needed afterwards.
+	startPercent = 100
+	heapEvery    = time.Second
 )
 
 // gcPercent is how much garbage there may be, in percent of what lives.
 func gcPercent(live uint64) int {
-	if live <= roomyHeap {
-		return roomyPercent
-	}
-	return max(tightPercent, int(roomyPercent*roomyHeap/live))
+	return int(min(max(tightPercent, 100*garbage/max(live, 1)), loosePercent))
 }
 
-// boundHeap keeps the heap in proportion to what lives in it, which is what there is in the cluster. When all of that has been read, what
-// reading took is given back to the system. A GOGC that somebody has set stays in force.
+// boundHeap keeps garbage in proportion to what lives in the heap, which is what there is in the cluster. When all of that has been read,
+// what reading took is given back to the system. A GOGC that somebody has set stays in force.
 func (p *process) boundHeap(ctx context.Context) error {
-	if previous := debug.SetGCPercent(roomyPercent); previous != roomyPercent {
+	if previous := debug.SetGCPercent(startPercent); previous != startPercent {
 		debug.SetGCPercent(previous)
 		return nil
 	}
-	ticker := time.NewTicker(readyPolled)
+	ticker := time.NewTicker(heapEvery)
 	defer ticker.Stop()
-	for ready := false; ; {
+	for ready, percent := false, startPercent; ; {
 		select {
 		case <-ctx.Done():
 			return nil
 		case <-ticker.C:
 		}
-		if !ready && p.ready() == nil {
+		if !ready && p.ready() != nil {
+			continue
+		}
+		if !ready {
 			ready = true
 			debug.FreeOSMemory()
-			ticker.Reset(heapEvery)
 		}
-		debug.SetGCPercent(gcPercent(liveHeap()))
+		if now := gcPercent(liveHeap()); now != percent {
+			percent = now
+			debug.SetGCPercent(percent)
+		}
 	}
 }
 
