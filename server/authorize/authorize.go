@@ -7,7 +7,6 @@ import (
 	"errors"
 	"log/slog"
 	"net/http"
-	"net/url"
 	"time"
 
 	"github.com/latchkey-io/latchkey/server/interaction"
@@ -119,7 +118,7 @@ func (h *Handler) issue(ctx context.Context, w http.ResponseWriter, v *interacti
 	}
 	h.Logger.LogAttrs(ctx, slog.LevelInfo, "audit", v.Audit(v.Issuer, "code_issued", slog.String("user", s.User.Name), slog.String("grant", code.ID),
 		slog.String("scope", oauth.JoinScope(granted.Scopes())), slog.String("consent", string(verdict.consent)))...)
-	return h.respond(w, v, url.Values{"code": {sealed}})
+	return h.respond(w, v, ui.Field{Name: "code", Value: sealed})
 }
 
 // refuse tells the client that it gets no code (RFC 6749 section 4.1.2.1).
@@ -129,9 +128,9 @@ func (h *Handler) refuse(ctx context.Context, w http.ResponseWriter, v *interact
 		attrs = append(attrs, slog.String("user", v.Browser.Session.User.Name))
 	}
 	h.Logger.LogAttrs(ctx, slog.LevelInfo, "audit", v.Audit(v.Issuer, "code_refused", attrs...)...)
-	params := url.Values{"error": {string(e.Code)}}
+	fields := []ui.Field{{Name: "error", Value: string(e.Code)}}
 	if e.Description != "" {
-		params.Set("error_description", oauth.PrintableASCII(e.Description))
+		fields = append(fields, ui.Field{Name: "error_description", Value: oauth.PrintableASCII(e.Description)})
 	}
-	return h.respond(w, v, params)
+	return h.respond(w, v, fields...)
 }

@@ -8,6 +8,7 @@ import (
 	"github.com/latchkey-io/latchkey/server/oauth"
 	"github.com/latchkey-io/latchkey/server/registry"
 	"github.com/latchkey-io/latchkey/server/session"
+	"github.com/latchkey-io/latchkey/server/ui"
 )
 
 func TestNext(t *testing.T) {
@@ -93,15 +94,15 @@ func TestNext(t *testing.T) {
 }
 
 func TestWithQueryKeepsTheRedirectURI(t *testing.T) {
-	params := map[string][]string{"state": {"a b\r\n&c"}}
+	fields := []ui.Field{{Name: "state", Value: "a b\r\n&c"}, {Name: "iss", Value: "é"}}
 	for uri, want := range map[string]string{
-		"https://c.example/cb":         "https://c.example/cb?state=a+b%0D%0A%26c",
-		"https://c.example/cb?":        "https://c.example/cb?state=a+b%0D%0A%26c",
-		"https://c.example/cb?x=%20~&": "https://c.example/cb?x=%20~&state=a+b%0D%0A%26c",
-		"https://c.example/cb?x=1;y":   "https://c.example/cb?x=1;y&state=a+b%0D%0A%26c",
-		"com.example.app:/cb":          "com.example.app:/cb?state=a+b%0D%0A%26c",
+		"https://c.example/cb":         "https://c.example/cb?state=a+b%0D%0A%26c&iss=%C3%A9",
+		"https://c.example/cb?":        "https://c.example/cb?state=a+b%0D%0A%26c&iss=%C3%A9",
+		"https://c.example/cb?x=%20~&": "https://c.example/cb?x=%20~&state=a+b%0D%0A%26c&iss=%C3%A9",
+		"https://c.example/cb?x=1;y":   "https://c.example/cb?x=1;y&state=a+b%0D%0A%26c&iss=%C3%A9",
+		"com.example.app:/cb":          "com.example.app:/cb?state=a+b%0D%0A%26c&iss=%C3%A9",
 	} {
-		if got := withQuery(uri, params); got != want {
+		if got := withQuery(uri, fields); got != want {
 			t.Errorf("%s: %s, want %s", uri, got, want)
 		}
 	}

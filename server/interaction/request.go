@@ -76,10 +76,21 @@ func Parse(r *http.Request) (url.Values, error) {
 	if err != nil {
 		return nil, err
 	}
-	if len(params.Encode()) > maxQueryLength {
+	if mayBeTooLong(params) && len(params.Encode()) > maxQueryLength {
 		return nil, errTooLong()
 	}
 	return params, nil
+}
+
+// mayBeTooLong says whether it has to be seen how long the parameters are as a query string, in which a byte takes three at most.
+func mayBeTooLong(params url.Values) bool {
+	length := 0
+	for name, values := range params {
+		for _, v := range values {
+			length += 3*(len(name)+len(v)) + len("=&")
+		}
+	}
+	return length > maxQueryLength
 }
 
 func parseQuery(raw string) (url.Values, error) {
