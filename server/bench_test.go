@@ -21,11 +21,19 @@ import (
 // with an access token and an ID token that are signed with ES256. What HTTP takes is not in it.
 func BenchmarkCodeFlow(b *testing.B) {
 	f := newFlowBench(b)
-	b.ReportAllocs()
-	for b.Loop() {
-		f.redeem(b, f.authorize(b))
-		f.forget(b) // one user may have so many grants
-	}
+	b.Run("authorize", func(b *testing.B) {
+		b.ReportAllocs()
+		for b.Loop() {
+			f.authorize(b)
+		}
+	})
+	b.Run("whole", func(b *testing.B) {
+		b.ReportAllocs()
+		for b.Loop() {
+			f.redeem(b, f.authorize(b))
+			f.forget(b) // one user may have so many grants
+		}
+	})
 }
 
 // flowBench is a browser that is signed in, and its client.
