@@ -34,17 +34,17 @@ func Remember(ctx context.Context, grants store.Grants, signOuts store.SignOuts,
 	if err != nil {
 		return nil, err
 	}
-	m := &Memory{}
-	for _, g := range found {
-		over, err := store.SignedOut(signOuts, v.Issuer.Name, s.User.UID, "", g.IssuedAt)
-		if err != nil {
-			return nil, err
-		}
-		if g.Alive(v.Now) && !over && !v.Issuer.CutOff(v.Client, s.User, g.IssuedAt, v.Now) {
-			m.grants = append(m.grants, g)
-		}
+	if len(found) == 0 {
+		return &Memory{}, nil
 	}
-	return m, nil
+	signedOutAt, err := signOuts.SignedOutAt(v.Issuer.Name, s.User.UID)
+	if err != nil {
+		return nil, err
+	}
+	return &Memory{slices.DeleteFunc(found, func(g *store.Grant) bool {
+		over := !signedOutAt.IsZero() && !g.IssuedAt.After(signedOutAt)
+		return over || !g.Alive(v.Now) || v.Issuer.CutOff(v.Client, s.User, g.IssuedAt, v.Now)
+	})}, nil
 }
 
 // exclusive says whether the client alone can be behind the redirect URI: not so for loopback and for schemes that any

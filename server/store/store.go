@@ -159,7 +159,7 @@ type Grants interface {
 	Renew(ctx context.Context, id string, generation int64, rotatedAt, expiresAt time.Time) (*Grant, error)
 	// Find returns the grants that are not revoked and match the query, in no particular order; expired ones may be among
 	// them. One that another replica has just created may be missing. ErrQuery when the query says too little; any other error
-	// means that the answer is not known.
+	// means that the answer is not known. The slice is the caller's, the grants are not.
 	Find(ctx context.Context, q Query) ([]*Grant, error)
 	// Revoke marks the grant as revoked, once: a second call keeps the first time and reason. ErrNotFound when it is gone.
 	Revoke(ctx context.Context, id, reason string, at time.Time) error
