@@ -9,11 +9,12 @@ import (
 
 const (
 	// garbage is how much of it there may be beside a heap that is small: most of a collection's work is what lives, so that the more
-	// garbage it takes away, the less each request pays for it. Beside a large heap it is at least tightPercent of that.
+	// garbage it takes away, the less each request pays for it. Beside a large heap it is as much as lives, as Go has it by default: with
+	// half of that, many clients or grants would slow down every request.
 	garbage      = 64 << 20
-	tightPercent = 50
-	// loosePercent bounds it by what lives, which may have become more since it was looked at.
-	loosePercent = 800
+	leastPercent = 100
+	// mostPercent bounds it by what lives, which may have become more since it was looked at.
+	mostPercent = 800
 	// startPercent is in force until the server is ready: what reading takes then is not needed afterwards.
 	startPercent = 100
 	heapEvery    = time.Second
@@ -21,7 +22,7 @@ const (
 
 // gcPercent is how much garbage there may be, in percent of what lives.
 func gcPercent(live uint64) int {
-	return int(min(max(tightPercent, 100*garbage/max(live, 1)), loosePercent))
+	return int(min(max(leastPercent, 100*garbage/max(live, 1)), mostPercent))
 }
 
 // boundHeap keeps garbage in proportion to what lives in the heap, which is what there is in the cluster. When all of that has been read,

@@ -2,6 +2,8 @@ package memory
 
 import (
 	"fmt"
+	"runtime"
+	"strings"
 	"testing"
 	"time"
 
@@ -44,4 +46,36 @@ func BenchmarkRotate(b *testing.B) {
 			b.Fatal(err)
 		}
 	}
+}
+
+// BenchmarkMemory is what a grant takes in the store, and what a collection of garbage has to look at.
+func BenchmarkMemory(b *testing.B) {
+	for b.Loop() {
+		before := live()
+		c := newClock()
+		s := New(c.Now)
+		for i := range manyGrants {
+			g := &store.Grant{
+				ID: fmt.Sprintf("%032d", i), AuthorizationServer: "default", ClientID: "shop.storefront", User: "alice", UserUID: fmt.Sprint("user-", i/10),
+				SessionID: fmt.Sprintf("%022d", i), Attempt: fmt.Sprintf("%032x", i), ExpiresAt: c.now.Add(time.Hour),
+				Scopes: []string{strings.Clone("openid")}, Targets: []store.Target{{Resource: "https://orders.shop.svc", Scopes: []string{"orders.read"}}},
+			}
+			if err := s.Create(b.Context(), g); err != nil {
+				b.Fatal(err)
+			}
+		}
+		after := live()
+		b.ReportMetric(float64(after.HeapAlloc-before.HeapAlloc)/manyGrants, "B/grant")
+		b.ReportMetric(float64(after.HeapObjects-before.HeapObjects)/manyGrants, "objects/grant")
+		began := time.Now()
+		runtime.GC()
+		b.ReportMetric(float64(time.Since(began).Microseconds()), "us/GC")
+		runtime.KeepAlive(s)
+	}
+}
+
+func live() (m runtime.MemStats) {
+	runtime.GC()
+	runtime.ReadMemStats(&m)
+	return m
 }
