@@ -6,7 +6,6 @@ package keys
 
 import (
 	"crypto"
-	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/binary"
@@ -81,16 +80,16 @@ func (k *SealingKey) active(now time.Time) bool {
 type Set struct {
 	signing []*SigningKey
 	sealing []*SealingKey
-	digest  []byte
-	refresh []byte
-	salt    []byte
+	digest  *mac
+	refresh *mac
+	salt    *mac
 	byKID   map[string]*SigningKey
 	jwks    []byte
 }
 
 // NewSet makes the Set of the material.
 func NewSet(m *Material) (*Set, error) {
-	s := &Set{signing: m.Signing, sealing: m.Sealing, digest: m.Digest, refresh: m.Refresh, salt: m.Salt, byKID: map[string]*SigningKey{}}
+	s := &Set{signing: m.Signing, sealing: m.Sealing, digest: newMAC(m.Digest), refresh: newMAC(m.Refresh), salt: newMAC(m.Salt), byKID: map[string]*SigningKey{}}
 	if len(m.Digest) != secretLength || len(m.Refresh) != secretLength || len(m.Salt) != secretLength {
 		return nil, fmt.Errorf("keys: the digest key, the refresh key and the salt must have %d bytes", secretLength)
 	}
@@ -141,12 +140,11 @@ func (s *Set) Signing() []*SigningKey { return s.signing }
 // the secret's id and its expiry (zero: none), so that a digest copied to another client, or given a longer life, is worth
 // nothing.
 func (s *Set) ClientDigest(clientUID, secretID string, expiresAt time.Time, secret string) [sha256.Size]byte {
-	mac := hmac.New(sha256.New, s.digest)
-	writeField(mac, clientUID)
-	writeField(mac, secretID)
-	mac.Write(make([]byte, 8)) // where older digests of expiring secrets had the expiry
-	writeField(mac, secret)
-	lasting := [sha256.Size]byte(mac.Sum(nil))
+	lasting := s.digest.of(func(b []byte) []byte {
+		b = appendField(appendField(b, clientUID), secretID)
+		b = append(b, 0, 0, 0, 0, 0, 0, 0, 0) // where older digests of expiring secrets had the expiry
+		return appendField(b, secret)
+	})
 	expiring := s.ExpiringDigest(lasting, expiresAt) // also for none, so that it takes as long
 	if expiresAt.IsZero() {
 		return lasting
@@ -157,63 +155,46 @@ func (s *Set) ClientDigest(clientUID, secretID string, expiresAt time.Time, secr
 // ExpiringDigest is the digest of a secret that is to expire, made from its digest without an expiry: whoever has the key can let
 // a secret expire that they don't know. Of a digest that is not genuine comes none that is.
 func (s *Set) ExpiringDigest(lasting [sha256.Size]byte, expiresAt time.Time) [sha256.Size]byte {
-	mac := hmac.New(sha256.New, s.digest)
-	writeField(mac, expiringPurpose)
-	writeField(mac, string(lasting[:]))
-	mac.Write(binary.BigEndian.AppendUint64(nil, uint64(expiresAt.Unix())))
-	return [sha256.Size]byte(mac.Sum(nil))
+	return s.digest.of(func(b []byte) []byte {
+		b = appendField(appendField(b, expiringPurpose), lasting[:])
+		return binary.BigEndian.AppendUint64(b, uint64(expiresAt.Unix()))
+	})
 }
 
 // Subject is the `sub` of a user: a keyed hash under the issuer's salt, which never rotates, so that it is stable across
 // backup and restore and tells nothing of the user.
 func (s *Set) Subject(provider, subject string) string {
-	mac := hmac.New(sha256.New, s.salt)
-	writeField(mac, provider)
-	writeField(mac, subject)
-	return base64.RawURLEncoding.EncodeToString(mac.Sum(nil))
+	sum := s.salt.ofFields(provider, subject)
+	return base64.RawURLEncoding.EncodeToString(sum[:])
 }
 
 // PairwiseSubject is the `sub` that the clients of one sector know a user by (OpenID Connect Core section 8.1): a keyed hash of
 // the user's own subject, so that clients of different sectors can't tell that they know the same user.
 func (s *Set) PairwiseSubject(sector, subject string) string {
-	mac := hmac.New(sha256.New, s.salt)
-	writeField(mac, "pairwise")
-	writeField(mac, sector)
-	writeField(mac, subject)
-	return base64.RawURLEncoding.EncodeToString(mac.Sum(nil))
+	sum := s.salt.ofFields("pairwise", sector, subject)
+	return base64.RawURLEncoding.EncodeToString(sum[:])
 }
 
 // PairwiseSessionID is the `sid` that the clients of one sector know a session by: one and the same `sid` would tell clients of
 // several sectors that they know the same user.
 func (s *Set) PairwiseSessionID(sector, sessionID string) string {
-	mac := hmac.New(sha256.New, s.salt)
-	writeField(mac, "pairwise session")
-	writeField(mac, sector)
-	writeField(mac, sessionID)
-	return base64.RawURLEncoding.EncodeToString(mac.Sum(nil)[:16])
+	sum := s.salt.ofFields("pairwise session", sector, sessionID)
+	return base64.RawURLEncoding.EncodeToString(sum[:16])
 }
 
 // RefreshSecret is what makes a refresh token of the grant and generation unguessable. It is computed again when the token is
 // presented, so that nothing secret is stored and a response that was lost can be given again.
 func (s *Set) RefreshSecret(grantID string, generation int64) []byte {
-	mac := hmac.New(sha256.New, s.refresh)
-	writeField(mac, "refresh token")
-	writeField(mac, grantID)
-	mac.Write(binary.BigEndian.AppendUint64(nil, uint64(generation)))
-	return mac.Sum(nil)
+	sum := s.refresh.of(func(b []byte) []byte {
+		b = appendField(appendField(b, "refresh token"), grantID)
+		return binary.BigEndian.AppendUint64(b, uint64(generation))
+	})
+	return sum[:]
 }
 
 // UserCodeID names the device authorization that a user code stands for (RFC 8628 section 3.2): a keyed hash, so that nobody
 // who can read the name can tell the code. It has 32 hexadecimal digits.
 func (s *Set) UserCodeID(userCode string) string {
-	mac := hmac.New(sha256.New, s.refresh)
-	writeField(mac, "user code")
-	writeField(mac, userCode)
-	return hex.EncodeToString(mac.Sum(nil)[:16])
-}
-
-// writeField writes a string with its length before it, so that no two lists of fields give the same bytes.
-func writeField(w interface{ Write([]byte) (int, error) }, field string) {
-	_, _ = w.Write(binary.BigEndian.AppendUint32(nil, uint32(len(field)))) // a hash's Write never fails
-	_, _ = w.Write([]byte(field))
+	sum := s.refresh.ofFields("user code", userCode)
+	return hex.EncodeToString(sum[:16])
 }

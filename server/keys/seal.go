@@ -110,16 +110,9 @@ func deriveAEAD(key, salt []byte) (cipher.AEAD, []byte, error) {
 
 // additionalData binds a sealed value to the issuer, the step it was made for, and the key.
 func additionalData(issuer, purpose, keyID string) []byte {
-	var b fieldWriter
+	var b []byte
 	for _, f := range []string{issuer, purpose, keyID} {
-		writeField(&b, f)
+		b = appendField(b, f)
 	}
 	return b
-}
-
-type fieldWriter []byte
-
-func (b *fieldWriter) Write(p []byte) (int, error) {
-	*b = append(*b, p...)
-	return len(p), nil
 }
