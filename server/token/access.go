@@ -1,7 +1,6 @@
 package token
 
 import (
-	"encoding/json"
 	"fmt"
 	"slices"
 	"time"
@@ -112,7 +111,7 @@ func (a *Access) Actor() *Actor {
 	return actor
 }
 
-// accessClaims is Access on the wire: RFC 9068 section 2.2, and what is Latchkey's own under one name, as Kubernetes does
+// accessClaims is Access as it is read: RFC 9068 section 2.2, and what is Latchkey's own under one name, as Kubernetes does
 // it in ServiceAccount tokens.
 type accessClaims struct {
 	jwt.RegisteredClaims
@@ -139,7 +138,7 @@ func (a *Access) Fits() error {
 	if a.weight() < maxClaims/8 { // JSON may need six bytes for one
 		return nil
 	}
-	text, err := json.Marshal(a.claims())
+	text, err := a.claims()
 	if err == nil && len(text) > maxClaims {
 		err = fmt.Errorf("token: it would say %d bytes of a client, its scopes and through whom they came, more than %d", len(text), maxClaims)
 	}
@@ -164,30 +163,45 @@ func (a *Access) weight() int {
 // Sign mints the token with the issuer's key of the algorithm that is in use at the time now. keys.ErrNoSigner when there
 // is none.
 func (a *Access) Sign(set *keys.Set, alg keys.Algorithm, now time.Time) (string, error) {
-	return sign(set, alg, now, oauth.TypAccessToken, a.claims())
+	claims, err := a.claims()
+	if err != nil {
+		return "", fmt.Errorf("token: claims: %w", err)
+	}
+	return sign(set, alg, now, oauth.TypAccessToken, claims)
 }
 
-// claims is Access as it is on the wire.
-func (a *Access) claims() *accessClaims {
-	var account *accountClaim
+// claims is Access on the wire: what accessClaims reads.
+func (a *Access) claims() ([]byte, error) {
+	o := oauth.NewObject(512 + a.weight())
+	o.String("iss", a.Issuer)
+	o.String("sub", a.Subject)
+	o.Strings("aud", a.Audience)
+	o.Number("exp", a.ExpiresAt.Unix())
+	o.Number("iat", a.IssuedAt.Unix())
+	o.String("jti", a.ID)
+	o.String("client_id", a.ClientID)
+	o.String("scope", oauth.JoinScope(a.Scopes))
+	if !a.AuthTime.IsZero() {
+		o.Number("auth_time", a.AuthTime.Unix())
+	}
+	if actor := a.Actor(); actor != nil {
+		o.Any("act", actor)
+	}
+	o.Open("oauth.latchkey.io")
+	o.String("grant", a.GrantID)
+	o.String("client", a.ClientUID)
+	o.String("user", a.UserUID)
+	if len(a.Via) > 0 {
+		o.Any("via", a.Via)
+	}
 	if a.WorkloadUID != "" {
-		account = &accountClaim{UID: a.WorkloadUID, Called: a.WorkloadCalled}
+		o.Any("serviceAccount", accountClaim{UID: a.WorkloadUID, Called: a.WorkloadCalled})
 	}
-	return &accessClaims{
-		RegisteredClaims: jwt.RegisteredClaims{
-			Issuer:    a.Issuer,
-			Subject:   a.Subject,
-			Audience:  a.Audience,
-			IssuedAt:  numericDate(a.IssuedAt),
-			ExpiresAt: numericDate(a.ExpiresAt),
-			ID:        a.ID,
-		},
-		ClientID: a.ClientID,
-		Scope:    oauth.JoinScope(a.Scopes),
-		AuthTime: numericDate(a.AuthTime),
-		Actor:    a.Actor(),
-		Latchkey: latchkeyClaim{Grant: a.GrantID, Client: a.ClientUID, User: a.UserUID, Via: a.Via, ServiceAccount: account, Kubernetes: a.Kubernetes},
+	if a.Kubernetes != nil {
+		o.Any("kubernetes", a.Kubernetes)
 	}
+	o.Close()
+	return o.JSON()
 }
 
 // access is the inverse of what Sign does to the claims.

@@ -59,7 +59,7 @@ type identityClaims struct {
 // Sign mints the token with the issuer's key of the algorithm that is in use at the time now. keys.ErrNoSigner when there
 // is none.
 func (i *Identity) Sign(set *keys.Set, alg keys.Algorithm, now time.Time) (string, error) {
-	return sign(set, alg, now, oauth.TypJWT, &identityClaims{
+	return signAny(set, alg, now, oauth.TypJWT, &identityClaims{
 		Issuer:     i.Issuer,
 		Subject:    i.Subject,
 		Audience:   i.ClientID,

@@ -32,7 +32,7 @@ type logoutClaims struct {
 // Sign mints the token, which is good for two minutes, with the issuer's key of the algorithm, which is that of the client's ID
 // tokens (section 2.6). keys.ErrNoSigner when there is none.
 func (l *Logout) Sign(set *keys.Set, alg keys.Algorithm, now time.Time) (string, error) {
-	return sign(set, alg, now, oauth.TypLogoutToken, &logoutClaims{
+	return signAny(set, alg, now, oauth.TypLogoutToken, &logoutClaims{
 		RegisteredClaims: jwt.RegisteredClaims{
 			Issuer: l.Issuer, Subject: l.Subject, Audience: jwt.ClaimStrings{l.ClientID}, ID: l.ID,
 			IssuedAt: numericDate(now), ExpiresAt: numericDate(now.Add(logoutLife)),

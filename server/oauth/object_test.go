@@ -1,0 +1,67 @@
+package oauth
+
+import (
+	"encoding/json"
+	"math"
+	"testing"
+)
+
+// as is what an Object of these members is as a struct.
+type as struct {
+	One  string   `json:"one,omitempty"`
+	Many []string `json:"many,omitempty"`
+	Yes  bool     `json:"yes"`
+	In   struct {
+		Number int64  `json:"number"`
+		Deep   string `json:"deep,omitempty"`
+	} `json:"in"`
+	Any any `json:"any"`
+}
+
+func (a *as) object() ([]byte, error) {
+	o := NewObject(0)
+	o.String("one", a.One)
+	o.Strings("many", a.Many)
+	o.Bool("yes", a.Yes)
+	o.Open("in")
+	o.Number("number", a.In.Number)
+	o.String("deep", a.In.Deep)
+	o.Close()
+	o.Any("any", a.Any)
+	return o.JSON()
+}
+
+func FuzzObject(f *testing.F) {
+	for _, s := range []string{"", "plain", `"\/`, "<a href='&'>", "\x00\x1f\x7f\u0080", "é日本\U0001f600", "\xff\xc0", "\u2028\u2029", "a\tb\r\n"} {
+		f.Add(s, "x", s, int64(math.MinInt64), true)
+		f.Add("x", s, "", int64(0), false)
+	}
+	f.Fuzz(func(t *testing.T, one, two, deep string, number int64, yes bool) {
+		v := &as{One: one, Many: []string{one, two}, Yes: yes, Any: map[string]string{one: two}}
+		v.In.Number, v.In.Deep = number, deep
+		if two == "" {
+			v.Many = nil
+		}
+		want, err := json.Marshal(v)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got, err := v.object(); err != nil || string(got) != string(want) {
+			t.Errorf("%s, %v; encoding/json writes %s", got, err, want)
+		}
+	})
+}
+
+func TestObjectWithoutMembers(t *testing.T) {
+	if got, err := NewObject(0).JSON(); err != nil || string(got) != "{}" {
+		t.Errorf("%s, %v", got, err)
+	}
+}
+
+func TestObjectOfWhatHasNoJSON(t *testing.T) {
+	o := NewObject(0)
+	o.Any("no", math.Inf(1))
+	if _, err := o.JSON(); err == nil {
+		t.Error("infinity has JSON")
+	}
+}
