@@ -37,10 +37,22 @@ type Handler struct {
 	Config
 	polls *polls
 	owed  *owed
+	// types are what serves each grant type.
+	types map[string]func(context.Context, *request) (*response, error)
 }
 
 // New makes a Handler.
-func New(c Config) *Handler { return &Handler{Config: c, polls: newPolls(), owed: newOwed()} }
+func New(c Config) *Handler {
+	h := &Handler{Config: c, polls: newPolls(), owed: newOwed()}
+	h.types = map[string]func(context.Context, *request) (*response, error){
+		oauth.GrantAuthorizationCode: h.authorizationCode,
+		oauth.GrantRefreshToken:      h.refreshToken,
+		oauth.GrantClientCredentials: h.clientCredentials,
+		oauth.GrantDeviceCode:        h.deviceCode,
+		oauth.GrantTokenExchange:     h.tokenExchange,
+	}
+	return h
+}
 
 // request is a token request whose client has proven itself, with what becomes known of it on its way.
 type request struct {
@@ -53,15 +65,26 @@ type request struct {
 }
 
 // response is RFC 6749 section 5.1, id_token of OpenID Connect Core section 3.1.3.3, and issued_token_type of RFC 8693 section 2.2.1.
+// What is empty is left out.
 type response struct {
-	AccessToken  string `json:"access_token"`
-	TokenType    string `json:"token_type"`
-	ExpiresIn    int64  `json:"expires_in"`
-	Scope        string `json:"scope,omitempty"`
-	RefreshToken string `json:"refresh_token,omitempty"`
-	IDToken      string `json:"id_token,omitempty"`
+	accessToken, refreshToken, idToken string
+	// expiresIn is in seconds.
+	expiresIn       int64
+	scope           string
+	issuedTokenType string
+}
 
-	IssuedTokenType string `json:"issued_token_type,omitempty"`
+// json is the response as it is sent.
+func (r *response) json() ([]byte, error) {
+	o := oauth.NewObject(256 + len(r.accessToken) + len(r.refreshToken) + len(r.idToken) + len(r.scope))
+	o.String("access_token", r.accessToken)
+	o.String("token_type", oauth.TokenTypeBearer)
+	o.Number("expires_in", r.expiresIn)
+	o.String("scope", r.scope)
+	o.String("refresh_token", r.refreshToken)
+	o.String("id_token", r.idToken)
+	o.String("issued_token_type", r.issuedTokenType)
+	return o.JSON()
 }
 
 // Serve answers a token request. Its errors are for oauth.WriteError.
@@ -72,7 +95,11 @@ func (h *Handler) Serve(w http.ResponseWriter, r *http.Request, iss *registry.Is
 	if err != nil {
 		return err
 	}
-	return oauth.WriteJSON(w, http.StatusOK, answer)
+	body, err := answer.json()
+	if err != nil {
+		return err
+	}
+	return oauth.WriteJSONBody(w, http.StatusOK, body)
 }
 
 func (h *Handler) answer(r *http.Request, req *request) (*response, error) {
@@ -113,14 +140,7 @@ func (h *Handler) grantType(name string, client *registry.Client) (func(context.
 	if name == "" {
 		return nil, oauth.Errorf(oauth.InvalidRequest, "grant_type is missing")
 	}
-	types := map[string]func(context.Context, *request) (*response, error){
-		oauth.GrantAuthorizationCode: h.authorizationCode,
-		oauth.GrantRefreshToken:      h.refreshToken,
-		oauth.GrantClientCredentials: h.clientCredentials,
-		oauth.GrantDeviceCode:        h.deviceCode,
-		oauth.GrantTokenExchange:     h.tokenExchange,
-	}
-	redeem, ok := types[name]
+	redeem, ok := h.types[name]
 	switch {
 	case !ok:
 		return nil, oauth.Errorf(oauth.UnsupportedGrantType, "the grant type is not supported")

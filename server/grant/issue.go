@@ -255,19 +255,18 @@ func (i *issue) mint() (*response, error) {
 		return nil, fmt.Errorf("grant: access token: %w", err)
 	}
 	answer := &response{
-		AccessToken: access,
-		TokenType:   oauth.TokenTypeBearer,
-		ExpiresIn:   int64(i.access.ExpiresAt.Sub(i.access.IssuedAt) / time.Second),
-		Scope:       oauth.JoinScope(i.access.Scopes),
+		accessToken: access,
+		expiresIn:   int64(i.access.ExpiresAt.Sub(i.access.IssuedAt) / time.Second),
+		scope:       oauth.JoinScope(i.access.Scopes),
 	}
 	if i.generation > 0 {
-		answer.RefreshToken = token.Refresh(i.req.iss, i.grantID, i.generation)
+		answer.refreshToken = token.Refresh(i.req.iss, i.grantID, i.generation)
 	}
 	if i.identityToken == nil {
 		return answer, nil
 	}
 	i.identityToken.AccessToken = access
-	if answer.IDToken, err = i.identityToken.Sign(set, i.identityAlgorithm, now); err != nil {
+	if answer.idToken, err = i.identityToken.Sign(set, i.identityAlgorithm, now); err != nil {
 		return nil, fmt.Errorf("grant: ID token: %w", err)
 	}
 	return answer, nil

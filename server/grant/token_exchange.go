@@ -48,7 +48,7 @@ func (h *Handler) tokenExchange(ctx context.Context, req *request) (*response, e
 	if err != nil {
 		return nil, err
 	}
-	answer.IssuedTokenType = oauth.TokenTypeAccessToken
+	answer.issuedTokenType = oauth.TokenTypeAccessToken
 	return answer, nil
 }
 

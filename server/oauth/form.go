@@ -55,7 +55,7 @@ func ParseForm(r *http.Request) (url.Values, error) {
 
 // ParseBody reads the parameters of a form body (RFC 6749 appendix B).
 func ParseBody(r *http.Request) (url.Values, error) {
-	if mt, _, err := mime.ParseMediaType(r.Header.Get("Content-Type")); err != nil || mt != FormMediaType {
+	if !isForm(r.Header.Get("Content-Type")) {
 		return nil, Errorf(InvalidRequest, "the body must be %s", FormMediaType)
 	}
 	body, err := readAll(r)
@@ -63,6 +63,15 @@ func ParseBody(r *http.Request) (url.Values, error) {
 		return nil, err
 	}
 	return ParseQuery(body)
+}
+
+// isForm says whether a Content-Type is that of a form, with parameters or without.
+func isForm(contentType string) bool {
+	if contentType == FormMediaType {
+		return true
+	}
+	media, _, err := mime.ParseMediaType(contentType)
+	return err == nil && media == FormMediaType
 }
 
 func readAll(r *http.Request) (string, error) {

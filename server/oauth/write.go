@@ -20,6 +20,11 @@ func WriteJSON(w http.ResponseWriter, status int, v any) error {
 	if err != nil {
 		return err
 	}
+	return WriteJSONBody(w, status, body)
+}
+
+// WriteJSONBody writes JSON that is ready, uncached, with the status.
+func WriteJSONBody(w http.ResponseWriter, status int, body []byte) error {
 	NoStore(w.Header())
 	return WriteBody(w, status, "application/json", body)
 }
