@@ -23,25 +23,28 @@ const (
 
 // readBasic reads client_secret_basic, whose two parts are form-encoded before they are joined (RFC 6749 section 2.3.1).
 func readBasic(header string, form url.Values) (credentials, error) {
-	malformed := oauth.Errorf(oauth.InvalidClient, "the Authorization header is not HTTP Basic with a client_id and client_secret")
 	scheme, encoded, _ := strings.Cut(header, " ")
 	if !strings.EqualFold(scheme, "Basic") {
-		return credentials{}, malformed
+		return credentials{}, errBasic()
 	}
 	joined, err := base64.StdEncoding.DecodeString(strings.TrimSpace(encoded))
 	if err != nil {
-		return credentials{}, malformed
+		return credentials{}, errBasic()
 	}
 	rawID, rawSecret, ok := strings.Cut(string(joined), ":")
 	id, idErr := url.QueryUnescape(rawID)
 	secret, secretErr := url.QueryUnescape(rawSecret)
 	if !ok || idErr != nil || secretErr != nil || id == "" {
-		return credentials{}, malformed
+		return credentials{}, errBasic()
 	}
 	if named := form.Get("client_id"); named != "" && named != id {
 		return credentials{}, oauth.Errorf(oauth.InvalidRequest, "client_id in the body is not the one in the Authorization header")
 	}
 	return credentials{method: oauth.AuthMethodSecretBasic, clientID: id, secret: secret}, nil
+}
+
+func errBasic() *oauth.Error {
+	return oauth.Errorf(oauth.InvalidClient, "the Authorization header is not HTTP Basic with a client_id and client_secret")
 }
 
 // matchingSecret compares the secret with every secret of the client that has not expired, each in constant time and all of them

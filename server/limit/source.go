@@ -25,6 +25,9 @@ func SourceOf(trusted []netip.Prefix) func(*http.Request) netip.Addr {
 			return netip.Addr{}
 		}
 		source := peer.Addr().Unmap()
+		if !isTrusted(source) {
+			return source
+		}
 		hops := strings.Split(strings.Join(r.Header.Values("X-Forwarded-For"), ","), ",")
 		for i := len(hops) - 1; i >= 0 && isTrusted(source); i-- {
 			hop, ok := parseHop(strings.TrimSpace(hops[i]))
