@@ -204,6 +204,7 @@ func post(b *testing.B, handler http.Handler, r *http.Request, body func(i int) 
 	b.ResetTimer()
 	for i := range b.N {
 		content.Reset(body(i))
+		r.ContentLength = content.Size()
 		r.Body = sent // which the handler may have put something around
 		w.header, w.status = http.Header{}, 0
 		if handler.ServeHTTP(w, r); w.status != http.StatusOK || strings.Contains(w.last, `"authenticated":false`) || strings.Contains(w.last, `"active":false`) {

@@ -44,22 +44,41 @@ type Handler struct{ Config }
 func New(c Config) *Handler { return &Handler{c} }
 
 // response is RFC 7662 section 2.2, with auth_time of RFC 9470 section 6.2 and act of RFC 8693 section 4.1. What is not active has
-// no other member.
+// no other member. Times are in seconds since 1970.
 type response struct {
-	Active    bool     `json:"active"`
-	Issuer    string   `json:"iss,omitempty"`
-	Audience  []string `json:"aud,omitempty"`
-	Subject   string   `json:"sub,omitempty"`
-	Username  string   `json:"username,omitempty"`
-	ClientID  string   `json:"client_id,omitempty"`
-	Scope     string   `json:"scope,omitempty"`
-	TokenType string   `json:"token_type,omitempty"`
-	ID        string   `json:"jti,omitempty"`
-	IssuedAt  int64    `json:"iat,omitempty"`
-	ExpiresAt int64    `json:"exp,omitempty"`
-	AuthTime  int64    `json:"auth_time,omitempty"`
+	active                        bool
+	issuer, subject               string
+	audience                      []string
+	username, clientID, scope, id string
+	issuedAt, expiresAt           int64
+	authTime                      int64 // 0 where no user takes part
+	actor                         *token.Actor
+}
 
-	Actor *token.Actor `json:"act,omitempty"`
+// json is the response as it is sent.
+func (r *response) json() ([]byte, error) {
+	o := oauth.NewObject(512)
+	o.Bool("active", r.active)
+	if !r.active {
+		return o.JSON()
+	}
+	o.String("iss", r.issuer)
+	o.Strings("aud", r.audience)
+	o.String("sub", r.subject)
+	o.String("username", r.username)
+	o.String("client_id", r.clientID)
+	o.String("scope", r.scope)
+	o.String("token_type", oauth.TokenTypeBearer)
+	o.String("jti", r.id)
+	o.Number("iat", r.issuedAt)
+	o.Number("exp", r.expiresAt)
+	if r.authTime != 0 {
+		o.Number("auth_time", r.authTime)
+	}
+	if r.actor != nil {
+		o.Any("act", r.actor)
+	}
+	return o.JSON()
 }
 
 // Serve answers an introspection request. Its errors are for oauth.WriteError.
@@ -89,10 +108,14 @@ func (h *Handler) Serve(w http.ResponseWriter, r *http.Request, iss *registry.Is
 	if err != nil {
 		return err
 	}
-	if wantsSigned(r.Header) {
-		return h.writeSigned(w, iss, c.audience(asked), answer)
+	body, err := answer.json()
+	if err != nil {
+		return err
 	}
-	return oauth.WriteJSON(w, http.StatusOK, answer)
+	if wantsSigned(r.Header) {
+		return h.writeSigned(w, iss, c.audience(asked), body)
+	}
+	return oauth.WriteJSONBody(w, http.StatusOK, body)
 }
 
 // refused tells the audit of somebody who has not proven to be a caller: secrets are guessed at here as well as at /token.
@@ -147,22 +170,21 @@ func (h *Handler) introspect(ctx context.Context, iss *registry.Issuer, presente
 
 func describe(iss *registry.Issuer, a *token.Active, audiences []string) response {
 	answer := response{
-		Active:    true,
-		Issuer:    iss.URL,
-		Audience:  audiences,
-		Subject:   a.Subject,
-		ClientID:  a.ClientID,
-		Scope:     oauth.JoinScope(a.CountingScopes(iss, audiences)),
-		TokenType: oauth.TokenTypeBearer,
-		ID:        a.ID,
-		IssuedAt:  a.IssuedAt.Unix(),
-		ExpiresAt: a.ExpiresAt.Unix(),
-		Actor:     a.Actor(),
+		active:    true,
+		issuer:    iss.URL,
+		audience:  audiences,
+		subject:   a.Subject,
+		clientID:  a.ClientID,
+		scope:     oauth.JoinScope(a.CountingScopes(iss, audiences)),
+		id:        a.ID,
+		issuedAt:  a.IssuedAt.Unix(),
+		expiresAt: a.ExpiresAt.Unix(),
+		actor:     a.Actor(),
 	}
 	if a.User != nil {
-		answer.AuthTime = a.AuthTime.Unix()
+		answer.authTime = a.AuthTime.Unix()
 		if a.Client.Sector == "" { // else two sectors would know by the name that it is the same user
-			answer.Username = a.User.Name
+			answer.username = a.User.Name
 		}
 	}
 	return answer

@@ -228,7 +228,7 @@ func TestTokenConfusionAtIntrospection(t *testing.T) {
 	}
 	foreign := f.access()
 	foreign.Issuer = elsewhere.URL
-	signedReply, err := token.SignIntrospection(iss, registrytest.Photos, map[string]bool{"active": true}, f.Clock.Now())
+	signedReply, err := token.SignIntrospection(iss, registrytest.Photos, []byte(`{"active":true}`), f.Clock.Now())
 	if err != nil {
 		t.Fatal(err)
 	}

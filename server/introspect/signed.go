@@ -15,7 +15,7 @@ import (
 const signedMediaType = "application/" + oauth.TypIntrospection
 
 // writeSigned answers with a JWT.
-func (h *Handler) writeSigned(w http.ResponseWriter, iss *registry.Issuer, audience string, answer response) error {
+func (h *Handler) writeSigned(w http.ResponseWriter, iss *registry.Issuer, audience string, answer []byte) error {
 	signed, err := token.SignIntrospection(iss, audience, answer, h.Now())
 	if err != nil {
 		return oauth.Errorf(oauth.TemporarilyUnavailable, "the issuer has no key to sign with; try again").Wrap(err)

@@ -1,8 +1,8 @@
 package oauth
 
 import (
+	"bytes"
 	"errors"
-	"io"
 	"mime"
 	"net/http"
 	"net/url"
@@ -74,8 +74,19 @@ func isForm(contentType string) bool {
 	return err == nil && media == FormMediaType
 }
 
+// maxReserve bounds the memory that is set aside for a body before it comes, in bytes: its length is only what the other side says.
+const maxReserve = 4 << 10
+
+// ReadBody reads the whole body, which whoever calls has bounded.
+func ReadBody(r *http.Request) ([]byte, error) {
+	var body bytes.Buffer
+	body.Grow(int(min(max(r.ContentLength, 0), maxReserve)) + bytes.MinRead)
+	_, err := body.ReadFrom(r.Body)
+	return body.Bytes(), err
+}
+
 func readAll(r *http.Request) (string, error) {
-	body, err := io.ReadAll(r.Body)
+	body, err := ReadBody(r)
 	var tooLarge *http.MaxBytesError
 	switch {
 	case errors.As(err, &tooLarge):

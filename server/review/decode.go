@@ -5,13 +5,15 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"mime"
 	"net/http"
 
 	authenticationv1 "k8s.io/api/authentication/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
+
+	"github.com/latchkey-io/latchkey/server/oauth"
 )
 
 const (
@@ -30,7 +32,8 @@ func decode(w http.ResponseWriter, r *http.Request, version string) (*authentica
 	if !ok {
 		return nil, apierrors.NewGenericServerResponse(http.StatusUnsupportedMediaType, "post", tokenReviews, "", "a TokenReview is posted as application/json or application/vnd.kubernetes.protobuf", 0, false)
 	}
-	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
+	r.Body = http.MaxBytesReader(w, r.Body, maxBody)
+	body, err := oauth.ReadBody(r)
 	if tooLarge := (*http.MaxBytesError)(nil); errors.As(err, &tooLarge) {
 		return nil, apierrors.NewRequestEntityTooLargeError(fmt.Sprintf("a TokenReview has %d bytes at most", maxBody))
 	}
@@ -62,11 +65,22 @@ func reader(contentType string) (func([]byte, *authenticationv1.TokenReview) err
 	case err != nil:
 		return nil, false
 	case media == runtime.ContentTypeJSON:
-		return func(body []byte, review *authenticationv1.TokenReview) error { return json.Unmarshal(body, review) }, true
+		return readJSON, true
 	case media == runtime.ContentTypeProtobuf:
 		return readProtobuf, true
 	}
 	return nil, false
+}
+
+// readJSON reads what counts of a TokenReview.
+func readJSON(body []byte, review *authenticationv1.TokenReview) error {
+	var asked struct {
+		metav1.TypeMeta `json:",inline"`
+		Spec            authenticationv1.TokenReviewSpec `json:"spec"`
+	}
+	err := json.Unmarshal(body, &asked)
+	review.TypeMeta, review.Spec = asked.TypeMeta, asked.Spec
+	return err
 }
 
 // readProtobuf reads Kubernetes' protobuf encoding: a prefix, then the kind and the object.

@@ -15,6 +15,7 @@ package review
 
 import (
 	"crypto/tls"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -60,22 +61,26 @@ type Handler struct {
 
 // ServeHTTP answers a TokenReview.
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	review, err := h.recovered(w, r)
+	body, err := h.recovered(w, r)
 	if err != nil {
 		h.fail(w, r, err)
 		return
 	}
-	h.write(w, r, http.StatusOK, review)
+	h.write(w, r, http.StatusOK, body)
 }
 
 // recovered turns a panic into "not known": net/http would say so to the log for those who look closely alone.
-func (h *Handler) recovered(w http.ResponseWriter, r *http.Request) (review *authenticationv1.TokenReview, err error) {
+func (h *Handler) recovered(w http.ResponseWriter, r *http.Request) (body []byte, err error) {
 	defer func() {
 		if p := recover(); p != nil {
-			review, err = nil, fmt.Errorf("panic: %v\n%s", p, debug.Stack())
+			body, err = nil, fmt.Errorf("panic: %v\n%s", p, debug.Stack())
 		}
 	}()
-	return h.serve(w, r)
+	answer, err := h.serve(w, r)
+	if err != nil {
+		return nil, err
+	}
+	return encode(answer)
 }
 
 func (h *Handler) serve(w http.ResponseWriter, r *http.Request) (*authenticationv1.TokenReview, error) {
@@ -119,11 +124,17 @@ func (h *Handler) fail(w http.ResponseWriter, r *http.Request, err error) {
 	if body.Details != nil && body.Details.RetryAfterSeconds > 0 {
 		w.Header().Set("Retry-After", fmt.Sprint(body.Details.RetryAfterSeconds))
 	}
-	h.write(w, r, int(body.Code), body)
+	text, err := json.Marshal(body)
+	if err != nil {
+		h.Logger.ErrorContext(r.Context(), "a Status could not be written", "error", err)
+		w.WriteHeader(int(body.Code))
+		return
+	}
+	h.write(w, r, int(body.Code), text)
 }
 
-func (h *Handler) write(w http.ResponseWriter, r *http.Request, status int, v any) {
-	if err := oauth.WriteJSON(w, status, v); err != nil {
+func (h *Handler) write(w http.ResponseWriter, r *http.Request, status int, body []byte) {
+	if err := oauth.WriteJSONBody(w, status, body); err != nil {
 		h.Logger.DebugContext(r.Context(), "a TokenReview's answer could not be sent", "error", err)
 	}
 }

@@ -66,7 +66,7 @@ func TestHintConfusion(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	introspection, err := SignIntrospection(f.iss, registrytest.PrintShop, map[string]any{"active": true}, f.now)
+	introspection, err := SignIntrospection(f.iss, registrytest.PrintShop, []byte(`{"active":true}`), f.now)
 	if err != nil {
 		t.Fatal(err)
 	}

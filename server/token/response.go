@@ -1,6 +1,7 @@
 package token
 
 import (
+	"encoding/json"
 	"slices"
 	"time"
 
@@ -21,14 +22,14 @@ func SignUserinfo(iss *registry.Issuer, client *registry.Client, subject string,
 }
 
 // SignIntrospection signs an introspection response (RFC 9701 section 5) with IntrospectionAlgorithm. audience is the caller: a client_id,
-// or the identifier of a resource server. answer is the response as it would be unsigned: a JSON object. keys.ErrNoSigner when
+// or the identifier of a resource server. answer is the response as it would be unsigned: JSON of an object. keys.ErrNoSigner when
 // there is no key.
-func SignIntrospection(iss *registry.Issuer, audience string, answer any, now time.Time) (string, error) {
+func SignIntrospection(iss *registry.Issuer, audience string, answer json.RawMessage, now time.Time) (string, error) {
 	return signAny(iss.Keys, IntrospectionAlgorithm(iss.Config), now, oauth.TypIntrospection, struct {
-		Issuer   string `json:"iss"`
-		Audience string `json:"aud"`
-		IssuedAt int64  `json:"iat"`
-		Answer   any    `json:"token_introspection"`
+		Issuer   string          `json:"iss"`
+		Audience string          `json:"aud"`
+		IssuedAt int64           `json:"iat"`
+		Answer   json.RawMessage `json:"token_introspection"`
 	}{iss.URL, audience, now.Unix(), answer})
 }
 

@@ -31,7 +31,7 @@ func TestSignedUserinfoOnTheWire(t *testing.T) {
 // RFC 9701 section 5.
 func TestSignedIntrospectionOnTheWire(t *testing.T) {
 	f := newFixture(t)
-	raw, err := SignIntrospection(f.iss, "demo.inspector", map[string]any{"active": false}, f.now)
+	raw, err := SignIntrospection(f.iss, "demo.inspector", []byte(`{"active":false}`), f.now)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -45,7 +45,7 @@ func TestSignedIntrospectionOnTheWire(t *testing.T) {
 	config := *f.iss.Config
 	config.Algorithms, config.IDTokenAlgorithm = []keys.Algorithm{keys.ES256}, keys.ES256
 	f.iss.Config = &config
-	if raw, err = SignIntrospection(f.iss, "demo.inspector", map[string]any{}, f.now); err != nil {
+	if raw, err = SignIntrospection(f.iss, "demo.inspector", []byte(`{}`), f.now); err != nil {
 		t.Fatal(err)
 	}
 	if header, _ := decode(t, raw); header["alg"] != "ES256" {
