@@ -41,7 +41,7 @@ type benchSite struct {
 	public, reviews http.Handler
 }
 
-func newBenchSite(b *testing.B) *benchSite {
+func newBenchSite(b testing.TB) *benchSite {
 	b.Helper()
 	s := &benchSite{now: time.Now().Truncate(time.Second)}
 	s.iss = benchedIssuer(registrytest.Issuer(b, benchIssuer, s.now))
@@ -89,7 +89,7 @@ func benchedIssuer(iss *registry.Issuer) *registry.Issuer {
 }
 
 // tokens are as many access tokens of Alice's for Photos, under one grant.
-func (s *benchSite) tokens(b *testing.B, n int) []string {
+func (s *benchSite) tokens(b testing.TB, n int) []string {
 	b.Helper()
 	grant := &store.Grant{
 		ID: token.NewID(), AuthorizationServer: s.iss.Name, ClientID: registrytest.PrintShop, ClientUID: registrytest.PrintShopUID,
@@ -255,7 +255,7 @@ func fromKubernetes() *http.Request {
 	return r
 }
 
-func tokenReview(b *testing.B, raw string) string {
+func tokenReview(b testing.TB, raw string) string {
 	b.Helper()
 	r := authenticationv1.TokenReview{Spec: authenticationv1.TokenReviewSpec{Token: raw, Audiences: []string{registrytest.Photos}}}
 	r.APIVersion, r.Kind = authenticationv1.SchemeGroupVersion.String(), "TokenReview"

@@ -4,8 +4,6 @@ import (
 	"errors"
 	"fmt"
 
-	"github.com/golang-jwt/jwt/v5"
-
 	"github.com/latchkey-io/latchkey/server/oauth"
 	"github.com/latchkey-io/latchkey/server/registry"
 )
@@ -28,11 +26,10 @@ type Hint struct {
 // anything else, access tokens included.
 func ParseHint(iss *registry.Issuer, raw string) (*Hint, error) {
 	claims := &identityClaims{}
-	parser := jwt.NewParser(jwt.WithValidMethods(methods()), jwt.WithStrictDecoding(), jwt.WithoutClaimsValidation())
-	if !wellFormed(raw) {
-		return nil, ErrHint
+	if err := decodeClaims(raw, claims); err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrHint, err)
 	}
-	if _, err := parser.ParseWithClaims(raw, claims, keyFunc(iss.Keys, oauth.TypJWT)); err != nil {
+	if _, err := signedBy(iss.Keys, raw, oauth.TypJWT); err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrHint, err)
 	}
 	switch {

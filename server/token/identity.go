@@ -85,14 +85,3 @@ func leftHalfHash(alg keys.Algorithm, token string) string {
 	sum := sha256.Sum256([]byte(token))
 	return base64.RawURLEncoding.EncodeToString(sum[:sha256.Size/2])
 }
-
-// The accessors that golang-jwt asks of claims.
-
-func (c *identityClaims) GetExpirationTime() (*jwt.NumericDate, error) { return c.ExpiresAt, nil }
-func (c *identityClaims) GetIssuedAt() (*jwt.NumericDate, error)       { return c.IssuedAt, nil }
-func (c *identityClaims) GetNotBefore() (*jwt.NumericDate, error)      { return nil, nil }
-func (c *identityClaims) GetIssuer() (string, error)                   { return c.Issuer, nil }
-func (c *identityClaims) GetSubject() (string, error)                  { return c.Subject, nil }
-func (c *identityClaims) GetAudience() (jwt.ClaimStrings, error) {
-	return jwt.ClaimStrings{c.Audience}, nil
-}

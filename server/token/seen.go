@@ -2,13 +2,10 @@ package token
 
 import (
 	"crypto/sha256"
-	"slices"
-	"time"
 
 	lru "github.com/hashicorp/golang-lru/v2"
 
 	"github.com/latchkey-io/latchkey/server/keys"
-	"github.com/latchkey-io/latchkey/server/registry"
 )
 
 const (
@@ -51,13 +48,6 @@ func NewSeen() *Seen {
 	return s
 }
 
-// Candidate is what somebody presents as an access token: nothing of it is verified.
-type Candidate struct {
-	raw    string
-	digest digest
-	seen   *seen
-}
-
 // Candidate looks whether the token was seen before.
 func (s *Seen) Candidate(raw string) Candidate {
 	c := Candidate{raw: raw}
@@ -78,30 +68,8 @@ func (s *Seen) remember(c Candidate, key *keys.SigningKey, access Access) {
 
 func (s *Seen) shard(d digest) *lru.Cache[digest, *seen] { return s.shards[d[0]%seenShards] }
 
-// Issuer is the `iss` that the token claims: to choose who verifies it, and to refuse foreign tokens cheaply. Empty for what is no JWT with
-// one.
-func (c *Candidate) Issuer() string {
-	if c.seen != nil {
-		return c.seen.access.Issuer
-	}
-	issuer, _ := PeekIssuer(c.raw)
-	return issuer
-}
-
-// Audience is the `aud` that the token claims: to find out who may ask about it before it is verified. It is empty for what is no JWT, and
-// for one that claims to be for more parties than any of ours is. It must not be changed.
-func (c *Candidate) Audience() []string {
-	if c.seen != nil {
-		return c.seen.access.Audience
-	}
-	return PeekAudience(c.raw)
-}
-
-// stillGood says whether a remembered token would be verified again: by the same key of the same issuer, at that time, for one of the
-// audiences. False means no more than that somebody has to look.
-func (s *seen) stillGood(iss *registry.Issuer, audiences []string, now time.Time) bool {
-	key, ok := iss.Keys.Verifier(s.key.KID)
-	return ok && key == s.key && s.access.Issuer == iss.URL &&
-		now.Before(s.access.ExpiresAt) && !now.Add(leeway).Before(s.access.IssuedAt) &&
-		slices.ContainsFunc(audiences, func(audience string) bool { return slices.Contains(s.access.Audience, audience) })
+// signedBy says whether the key that signed it is one of the set.
+func (s *seen) signedBy(set *keys.Set) bool {
+	key, ok := set.Verifier(s.key.KID)
+	return ok && key == s.key
 }

@@ -5,13 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strings"
 	"time"
 
-	"github.com/golang-jwt/jwt/v5"
-
-	"github.com/latchkey-io/latchkey/server/keys"
-	"github.com/latchkey-io/latchkey/server/oauth"
 	"github.com/latchkey-io/latchkey/server/registry"
 	"github.com/latchkey-io/latchkey/server/store"
 )
@@ -115,16 +110,30 @@ func (v *Verifier) ActiveCandidate(ctx context.Context, iss *registry.Issuer, c 
 
 // genuine is what the token says, once it is known to be the issuer's, for one of the audiences, and not expired.
 func (v *Verifier) genuine(iss *registry.Issuer, c Candidate, audiences []string, now time.Time) (Access, error) {
-	if c.seen != nil && c.seen.stillGood(iss, audiences, now) {
-		return c.seen.access, nil
+	if c.seen != nil && c.seen.signedBy(iss.Keys) {
+		return c.seen.access, c.seen.access.current(iss, audiences, now)
 	}
-	claims, key, err := parseAccess(iss, c.raw, audiences, now)
+	access, key, err := c.verify(iss, audiences, now)
 	if err != nil {
 		return Access{}, err
 	}
-	access := claims.access()
 	v.Seen.remember(c, key, access)
 	return access, nil
+}
+
+// current says whether the token is one of the issuer's for one of the audiences, at that time.
+func (a *Access) current(iss *registry.Issuer, audiences []string, now time.Time) error {
+	switch {
+	case a.Issuer != iss.URL:
+		return inactive("it is another issuer's")
+	case !now.Before(a.ExpiresAt):
+		return inactive("it has expired")
+	case now.Add(leeway).Before(a.IssuedAt):
+		return inactive("it was issued in the future")
+	case !slices.ContainsFunc(audiences, func(audience string) bool { return slices.Contains(a.Audience, audience) }):
+		return inactive("it is for others")
+	}
+	return nil
 }
 
 // setWorkload finds out on behalf of which ServiceAccount the token is. It is nobody else's as well, and from where the issuer takes
@@ -180,75 +189,4 @@ func (v *Verifier) grant(ctx context.Context, iss *registry.Issuer, a *Active, n
 		return nil, inactive("its grant is another's")
 	}
 	return g, nil
-}
-
-// parseAccess verifies what the token shows by itself (RFC 9068 section 4, RFC 8725), and says by which key.
-func parseAccess(iss *registry.Issuer, raw string, audiences []string, now time.Time) (*accessClaims, *keys.SigningKey, error) {
-	if !wellFormed(raw) {
-		return nil, nil, inactive("longer than %d bytes, or not a compact serialization", maxLength)
-	}
-	if len(audiences) == 0 { // golang-jwt takes an empty list for "any"
-		return nil, nil, inactive("no audience is asked for")
-	}
-	parser := jwt.NewParser(
-		jwt.WithValidMethods(methods()),
-		jwt.WithIssuer(iss.URL),
-		jwt.WithAudience(audiences...),
-		jwt.WithExpirationRequired(),
-		jwt.WithIssuedAt(),
-		jwt.WithLeeway(leeway),
-		jwt.WithStrictDecoding(),
-		jwt.WithTimeFunc(func() time.Time { return now }),
-	)
-	var claims accessClaims
-	parsed, err := parser.ParseWithClaims(raw, &claims, keyFunc(iss.Keys, oauth.TypAccessToken))
-	if err != nil {
-		return nil, nil, inactive("%w", err)
-	}
-	if !now.Before(claims.ExpiresAt.Time) {
-		return nil, nil, inactive("expired")
-	}
-	key, _ := keyOf(iss.Keys, parsed)
-	return &claims, key, nil
-}
-
-// wellFormed bounds what is parsed.
-func wellFormed(raw string) bool {
-	return len(raw) <= maxLength && !strings.ContainsAny(raw, "\r\n") // which encoding/base64 skips, even when strict
-}
-
-// methods are all algorithms there are: which one it must be, the key says.
-func methods() []string {
-	var names []string
-	for _, alg := range keys.Algorithms() {
-		names = append(names, string(alg))
-	}
-	return names
-}
-
-// keyFunc finds the key by `kid` in the issuer's own set, and refuses a token whose type is not typ, whose algorithm is not
-// the key's, or that says it can't be understood without an extension (RFC 7515 section 4.1.11; Latchkey knows none).
-func keyFunc(set *keys.Set, typ string) jwt.Keyfunc {
-	return func(t *jwt.Token) (any, error) {
-		if got, _ := t.Header["typ"].(string); !slices.Contains([]string{typ, "application/" + typ}, got) {
-			return nil, fmt.Errorf("typ is not %s", typ)
-		}
-		if _, ok := t.Header["crit"]; ok {
-			return nil, errors.New("crit names an unknown extension")
-		}
-		key, ok := keyOf(set, t)
-		if !ok {
-			return nil, errors.New("kid names no key of the issuer")
-		}
-		if t.Method.Alg() != string(key.Algorithm) {
-			return nil, errors.New("alg is not the key's")
-		}
-		return key.Private.Public(), nil
-	}
-}
-
-// keyOf is the key of the set that the token names.
-func keyOf(set *keys.Set, t *jwt.Token) (*keys.SigningKey, bool) {
-	kid, _ := t.Header["kid"].(string)
-	return set.Verifier(kid)
 }
