@@ -11,7 +11,7 @@ const (
 	// garbage is how much of it there may be beside a heap that is small: most of a collection's work is what lives, so that the more
 	// garbage it takes away, the less each request pays for it. Beside a large heap it is as much as lives, as Go has it by default: with
 	// half of that, many clients or grants would slow down every request.
-	garbage      = 64 << 20
+	garbage      = 128 << 20
 	leastPercent = 100
 	// mostPercent bounds it by what lives, which may have become more since it was looked at.
 	mostPercent = 800
