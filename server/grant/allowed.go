@@ -25,8 +25,8 @@ func (a *approval) stillAllowed(c *registry.Client, u *registry.User) (*registry
 		IDTokenClaims:  token.AllowedClaims(c, a.idTokenClaims),
 	}
 	for _, s := range a.scopes {
-		if slices.Contains(c.Scopes, s) {
-			ask.Identity = append(ask.Identity, s)
+		if i := slices.Index(c.Scopes, s); i >= 0 {
+			ask.Identity = append(ask.Identity, c.Scopes[i]) // which all grants share
 		}
 	}
 	for _, granted := range a.targets {
