@@ -63,6 +63,7 @@ const (
 	barPitch    = 20
 	groupGap    = 14
 	legend      = 34
+	letterWidth = 7
 )
 
 //go:embed chart.svg.tmpl
@@ -214,8 +215,8 @@ func place(bar Bar, target float64, y int, scale float64) placedBar {
 	p.End = barsLeft + p.Width + 6
 	if bar.Kind == Latchkey && target > 0 {
 		p.Target, p.TickTop, p.TickBottom = barsLeft+target*scale, y-3, y+barHeight+3
-		if p.End > p.Target-40 && p.End < p.Target+6 { // else the tick goes through the figure
-			p.End = p.Target + 6
+		if length := len(p.Figure) + len(bar.Note) + len(" · "); p.End < p.Target+6 && p.End+float64(length*letterWidth) > p.Target-6 {
+			p.End = p.Target + 6 // else the figure would hide the tick
 		}
 	}
 	return p

@@ -111,6 +111,16 @@ func TestEveryBarIsDrawnToScale(t *testing.T) {
 	}
 }
 
+// What is written beside a bar does not hide where the bar should have reached.
+func TestTicksOfTargetsCanBeSeen(t *testing.T) {
+	for _, r := range []float64{0.4, 0.5, 0.58, 0.65, 0.7, 0.8} {
+		bar := place(Bar{Kind: Latchkey, Ratio: r, Note: "4733/s"}, 0.7, 0, 472)
+		if bar.End < bar.Target+6 && bar.End+12*letterWidth > bar.Target-6 {
+			t.Errorf("%v: the figure begins at %v, the tick is at %v", r, bar.End, bar.Target)
+		}
+	}
+}
+
 func TestTextIsEscaped(t *testing.T) {
 	all := elements(t, draw(t, sample()))
 	for _, want := range []string{"What one core does", "Server on one core, load from the other; 32 connections, \"paired\" rounds & medians <here>.", "0.84 · 7,600/s", "others, measured before"} {
