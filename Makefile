@@ -33,7 +33,7 @@ dev: # the command behind them, which make waits for, signals included
 	@go build -o $(DEV) ./hack/dev
 
 ##@ Check it
-.PHONY: test chaos soak bench lint prerequisites binaries
+.PHONY: test chaos soak bench bench-check lint prerequisites binaries
 test: prerequisites binaries ## Every test, with the race detector, from nothing
 	@for module in $(MODULES); do (cd $$module && go test -race -count=1 -timeout 20m ./...) || exit 1; done
 chaos: prerequisites binaries ## Every fault at its full size, in a quarter of an hour: what was tried, what failed, what was lost; and .local/chaos.json
@@ -46,6 +46,8 @@ soak: prerequisites binaries ## Mixed work for an hour (SOAK=<how long>), with k
 	@cd test/chaos && exec $(LOCAL)/bin/chaos.test -test.run '^TestSoak$$' -test.timeout 0 -dir $(LOCAL)/soak -races=false -soak $(SOAK) -report $(LOCAL)/soak.json
 bench: binaries ## The benchmarks, as tables and .local/bench.json (PARTS=micro,size BENCH=<pattern> COUNT=<repeats> SIZE=<clients and grants> STEPS=none,few,many; SIZE=100000 for the full size, half an hour)
 	@go run ./hack/bench -only '$(PARTS)' -bench '$(BENCH)' -count $(COUNT) -size $(SIZE) -steps '$(STEPS)' $(if $(PROFILE),-profiles $(LOCAL)/profiles) -json $(LOCAL)/bench.json
+bench-check: ## What requests allocate, held to hack/bench/budget.json (RECORD=1 records it anew)
+	@go run ./hack/bench/check $(if $(RECORD),-record)
 lint: $(GOLANGCI_LINT) ## Linters, import directions, formatting, and that nothing generated is out of date
 	@hack/lint $(GOLANGCI_LINT) $(MODULES)
 prerequisites: # what tests need and Go cannot bring

@@ -14,7 +14,6 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
-	authenticationv1 "k8s.io/api/authentication/v1"
 
 	"github.com/latchkey-io/latchkey/server"
 	"github.com/latchkey-io/latchkey/server/keys"
@@ -257,9 +256,10 @@ func fromKubernetes() *http.Request {
 
 func tokenReview(b testing.TB, raw string) string {
 	b.Helper()
-	r := authenticationv1.TokenReview{Spec: authenticationv1.TokenReviewSpec{Token: raw, Audiences: []string{registrytest.Photos}}}
-	r.APIVersion, r.Kind = authenticationv1.SchemeGroupVersion.String(), "TokenReview"
-	body, err := json.Marshal(&r)
+	body, err := json.Marshal(map[string]any{
+		"kind": "TokenReview", "apiVersion": "authentication.k8s.io/v1", "metadata": map[string]any{"creationTimestamp": nil},
+		"spec": map[string]any{"token": raw, "audiences": []string{registrytest.Photos}}, "status": map[string]any{"user": map[string]any{}},
+	})
 	if err != nil {
 		b.Fatal(err)
 	}
