@@ -32,7 +32,7 @@ func (a *as) object() ([]byte, error) {
 }
 
 func FuzzObject(f *testing.F) {
-	for _, s := range []string{"", "plain", `"\/`, "<a href='&'>", "\x00\x1f\x7f\u0080", "é日本\U0001f600", "\xff\xc0", "\u2028\u2029", "a\tb\r\n"} {
+	for _, s := range []string{"", "plain", `"`, `\`, "<", ">", "&", "\x1f", "\x7f", "<a href='&'>", "\x00\x1f\x7f\u0080", "é日本\U0001f600", "\xff\xc0", "\u2028\u2029", "a\tb\r\n"} {
 		f.Add(s, "x", s, int64(math.MinInt64), true)
 		f.Add("x", s, "", int64(0), false)
 	}
