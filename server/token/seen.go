@@ -2,6 +2,7 @@ package token
 
 import (
 	"crypto/sha256"
+	"time"
 
 	lru "github.com/hashicorp/golang-lru/v2"
 
@@ -59,11 +60,19 @@ func (s *Seen) Candidate(raw string) Candidate {
 	return c
 }
 
-// remember that the signature is good.
-func (s *Seen) remember(c Candidate, key *keys.SigningKey, access Access) {
-	if s != nil && len(c.raw) <= maxSeenLength {
-		s.shard(c.digest).Add(c.digest, &seen{access, key})
+// remember that the signature is good. For each token that comes, up to two go whose time is over: what is remembered is about as many as
+// are alive, on a server that is asked about ever new ones as well.
+func (s *Seen) remember(c Candidate, key *keys.SigningKey, access Access, now time.Time) {
+	if s == nil || len(c.raw) > maxSeenLength {
+		return
 	}
+	shard := s.shard(c.digest)
+	for range 2 {
+		if oldest, remembered, ok := shard.GetOldest(); ok && !now.Before(remembered.access.ExpiresAt) {
+			shard.Remove(oldest)
+		}
+	}
+	shard.Add(c.digest, &seen{access, key})
 }
 
 func (s *Seen) shard(d digest) *lru.Cache[digest, *seen] { return s.shards[d[0]%seenShards] }

@@ -2,6 +2,7 @@ package token
 
 import (
 	"errors"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -107,20 +108,35 @@ func TestSeenWhenTheClockGoesBack(t *testing.T) {
 
 func TestSeenIsBounded(t *testing.T) {
 	f, s := newFixture(t), NewSeen()
+	f.remembers(s, 0, 3*seenShards*seenPerShard)
+	if n := s.len(); n != seenShards*seenPerShard {
+		t.Errorf("%d tokens are remembered, want %d", n, seenShards*seenPerShard)
+	}
+}
+
+// TestSeenForgetsWhatIsOver: as many tokens again as there were push out all that have expired.
+func TestSeenForgetsWhatIsOver(t *testing.T) {
+	const n = 64 * seenShards
+	f, s := newFixture(t), NewSeen()
+	f.remembers(s, 0, n)
+	f.now = f.now.Add(time.Hour)
+	f.remembers(s, n, n)
+	if held := s.len(); held > n+n/8 {
+		t.Errorf("%d tokens are remembered, and %d of them are alive", held, n)
+	}
+}
+
+// remembers puts so many tokens in, numbered from the first.
+func (f *fixture) remembers(s *Seen, first, n int) {
 	access, key := *f.access(), &keys.SigningKey{}
-	var raw [16]byte
-	for range 3 * seenShards * seenPerShard {
-		raw[0]++
-		for i := 0; raw[i] == 0; i++ {
-			raw[i+1]++
-		}
-		s.remember(s.Candidate(string(raw[:])), key, access)
+	for i := range n {
+		s.remember(s.Candidate(strconv.Itoa(first+i)), key, access, f.now)
 	}
-	held := 0
+}
+
+func (s *Seen) len() (n int) {
 	for _, shard := range s.shards {
-		held += shard.Len()
+		n += shard.Len()
 	}
-	if held != seenShards*seenPerShard {
-		t.Errorf("%d tokens are remembered, want %d", held, seenShards*seenPerShard)
-	}
+	return n
 }

@@ -117,7 +117,7 @@ func (v *Verifier) genuine(iss *registry.Issuer, c Candidate, audiences []string
 	if err != nil {
 		return Access{}, err
 	}
-	v.Seen.remember(c, key, access)
+	v.Seen.remember(c, key, access, now)
 	return access, nil
 }
 
