@@ -11,7 +11,7 @@ import (
 )
 
 // mostUnderWay bounds the requests of one kind that wait for an answer. A server that lets so many wait doesn't keep up.
-const mostUnderWay = 256
+const mostUnderWay = 1024
 
 // work is something that happens at a rate, whether or not what came before it has ended.
 type work struct {
