@@ -17,6 +17,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/latchkey-io/latchkey/api/v1alpha1"
+	"github.com/latchkey-io/latchkey/hack/bench/site"
 )
 
 const (
@@ -75,7 +76,7 @@ func timed(ctx context.Context, write func(context.Context) error, ask func(cont
 	}
 	asked := make(chan outcome, 1)
 	go func() {
-		err := poll(ctx, honouredTimeout, resolution, ask)
+		err := site.Poll(ctx, honouredTimeout, resolution, ask)
 		asked <- outcome{time.Now(), err}
 	}()
 	sent := time.Now()
@@ -90,15 +91,15 @@ func timed(ctx context.Context, write func(context.Context) error, ask func(cont
 // changeRedirectURI gives a client another redirect URI, as its team would.
 func (b *bench) changeRedirectURI(ctx context.Context, round int) (lag, error) {
 	i := rand.IntN(b.Objects)
-	uri := fmt.Sprintf("%s/%d", redirectURI(i), round)
-	c := &v1alpha1.OAuthClient{ObjectMeta: metav1.ObjectMeta{Namespace: namespaceOf(i), Name: nameOf(i)}}
+	uri := fmt.Sprintf("%s/%d", site.RedirectURI(i), round)
+	c := &v1alpha1.OAuthClient{ObjectMeta: metav1.ObjectMeta{Namespace: site.NamespaceOf(i), Name: site.NameOf(i)}}
 	patch := client.RawPatch(types.MergePatchType, fmt.Appendf(nil, `{"spec":{"redirectURIs":[%q]}}`, uri))
 	query := url.Values{
-		"response_type": {"code"}, "client_id": {clientID(i)}, "redirect_uri": {uri}, "scope": {"openid"}, "state": {"state"},
+		"response_type": {"code"}, "client_id": {site.ClientID(i)}, "redirect_uri": {uri}, "scope": {"openid"}, "state": {"state"},
 		"code_challenge": {"E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM"}, "code_challenge_method": {"S256"}, // RFC 7636 appendix B
 	}
 	return timed(ctx,
-		func(ctx context.Context) error { return b.admin.Patch(ctx, c, patch) },
+		func(ctx context.Context) error { return b.Admin.Patch(ctx, c, patch) },
 		func(ctx context.Context) (bool, error) {
 			return b.ask(ctx, http.MethodGet, "/authorize?"+query.Encode(), nil, http.StatusSeeOther, http.StatusBadRequest)
 		})
@@ -108,38 +109,38 @@ func (b *bench) changeRedirectURI(ctx context.Context, round int) (lag, error) {
 func (b *bench) createClient(ctx context.Context, round int) (lag, error) {
 	n := b.Objects + round
 	var c v1alpha1.OAuthClient
-	if err := b.admin.Get(ctx, client.ObjectKey{Namespace: sourceNamespace, Name: sourceClient}, &c); err != nil {
+	if err := b.Admin.Get(ctx, client.ObjectKey{Namespace: site.SourceNamespace, Name: site.SourceClient}, &c); err != nil {
 		return lag{}, err
 	}
-	c.ObjectMeta = metav1.ObjectMeta{Namespace: namespaceOf(0), Name: nameOf(n)}
+	c.ObjectMeta = metav1.ObjectMeta{Namespace: site.NamespaceOf(0), Name: site.NameOf(n)}
 	c.Spec.Authentication.ClientSecret.SecretName = c.Name + "-oauth"
 	c.Spec.Resources[0].Namespace = c.Namespace
 	desired := c.Status
-	if err := b.admin.Create(ctx, &c); err != nil {
+	if err := b.Admin.Create(ctx, &c); err != nil {
 		return lag{}, err
 	}
 	published := c.DeepCopy()
 	published.Status = desired
 	published.Status.ClientID = c.Namespace + "." + c.Name
-	b.publishSecret(published, secretOf(n))
-	form := url.Values{"grant_type": {"client_credentials"}, "scope": {scopeName}}
+	b.PublishSecret(published, site.SecretOf(n))
+	form := url.Values{"grant_type": {"client_credentials"}, "scope": {site.ScopeName}}
 	return timed(ctx,
 		func(ctx context.Context) error {
-			return b.asController.Status().Patch(ctx, published, client.MergeFrom(&c))
+			return b.AsController.Status().Patch(ctx, published, client.MergeFrom(&c))
 		},
 		func(ctx context.Context) (bool, error) {
-			credentials := []string{c.Namespace + "." + c.Name, secretOf(n)}
+			credentials := []string{c.Namespace + "." + c.Name, site.SecretOf(n)}
 			return b.ask(ctx, http.MethodPost, "/token", strings.NewReader(form.Encode()), http.StatusOK, http.StatusUnauthorized, credentials...)
 		})
 }
 
 // ask sends a request to the server, from another address each time, and tells the two answers apart that can be expected.
 func (b *bench) ask(ctx context.Context, method, path string, body io.Reader, yes, no int, credentials ...string) (bool, error) {
-	request, err := http.NewRequestWithContext(ctx, method, fmt.Sprintf("http://127.0.0.1:%d%s", b.http, path), body)
+	request, err := http.NewRequestWithContext(ctx, method, fmt.Sprintf("http://127.0.0.1:%d%s", b.Listen.HTTP, path), body)
 	if err != nil {
 		return false, err
 	}
-	request.Host = fmt.Sprintf("localhost:%d", b.http)
+	request.Host = fmt.Sprintf("localhost:%d", b.Listen.HTTP)
 	request.Header.Set("X-Forwarded-For", fmt.Sprintf("10.%d.%d.%d", rand.IntN(256), rand.IntN(256), rand.IntN(256)))
 	if body != nil {
 		request.Header.Set("Content-Type", "application/x-www-form-urlencoded")

@@ -12,6 +12,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/latchkey-io/latchkey/hack/bench/site"
 )
 
 // settle is for how long a server is left alone before its resident memory is read: what its start took goes back to the system
@@ -34,26 +36,6 @@ func memoryOf(pid int) (memory, error) {
 	return memory{resident, peak}, errors.Join(err, err2)
 }
 
-// ticks is what the kernel counts a second of a processor's time as, for programs (man 5 proc).
-const ticks = 100
-
-// processorTime is how much of the processors' time a process has had.
-func processorTime(pid int) (time.Duration, error) {
-	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
-	if err != nil {
-		return 0, err
-	}
-	_, rest, _ := strings.Cut(string(text), ") ") // the name of the program may hold spaces
-	fields := strings.Fields(rest)
-	const user, system = 11, 12
-	if len(fields) <= system {
-		return 0, fmt.Errorf("/proc has something else: %s", text)
-	}
-	u, err := strconv.Atoi(fields[user])
-	s, err2 := strconv.Atoi(fields[system])
-	return time.Duration(u+s) * time.Second / ticks, errors.Join(err, err2)
-}
-
 func kilobytes(status []byte, field string) (float64, error) {
 	for line := range strings.Lines(string(status)) {
 		if rest, ok := strings.CutPrefix(line, field+":"); ok {
@@ -65,9 +47,9 @@ func kilobytes(status []byte, field string) (float64, error) {
 }
 
 // rested waits until a process has come to rest, and returns its memory.
-func rested(ctx context.Context, p *program) (memory, error) {
+func rested(ctx context.Context, p *site.Program) (memory, error) {
 	until := time.Now().Add(settle)
-	err := poll(ctx, settle+time.Minute, time.Second, func(context.Context) (bool, error) { return time.Now().After(until), p.Failure() })
+	err := site.Poll(ctx, settle+time.Minute, time.Second, func(context.Context) (bool, error) { return time.Now().After(until), p.Failure() })
 	if err != nil {
 		return memory{}, err
 	}
@@ -87,9 +69,9 @@ const (
 )
 
 // heapOf has the server collect its garbage and tell what is left.
-func (b *bench) heapOf(ctx context.Context, p *program, name string) (heap, error) {
+func (b *bench) heapOf(ctx context.Context, p *site.Program, name string) (heap, error) {
 	var profile bytes.Buffer
-	status, err := get(ctx, p.health+"/debug/pprof/heap?gc=1", &profile)
+	status, err := site.Get(ctx, p.Health+"/debug/pprof/heap?gc=1", &profile)
 	if err != nil || status != http.StatusOK {
 		return heap{}, fmt.Errorf("/debug/pprof/heap: %d, %w", status, err)
 	}

@@ -15,6 +15,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/latchkey-io/latchkey/api/v1alpha1"
+	"github.com/latchkey-io/latchkey/hack/bench/site"
 )
 
 const (
@@ -31,7 +32,7 @@ const (
 // and its status. What the same writes take without a controller is measured just before.
 func (b *bench) reconcile(ctx context.Context) error {
 	n := b.Objects / 10
-	if err := b.admin.Create(ctx, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "new"}}); err != nil {
+	if err := b.Admin.Create(ctx, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "new"}}); err != nil {
 		return err
 	}
 	began := time.Now()
@@ -71,35 +72,35 @@ func (b *bench) reconcile(ctx context.Context) error {
 
 // create makes n clients by the API.
 func (b *bench) create(ctx context.Context, prefix string, n int) error {
-	source, err := copyOf(b.source.client, func(*v1alpha1.OAuthClient) {})
+	source, err := site.CopyOf(b.SourceObject(), func(*v1alpha1.OAuthClient) {})
 	if err != nil {
 		return err
 	}
 	return parallel(ctx, n, creators, func(ctx context.Context, i int) error {
 		var created v1alpha1.OAuthClient
-		_, err := copyOf(source, func(c *v1alpha1.OAuthClient) { created = *c })
+		_, err := site.CopyOf(source, func(c *v1alpha1.OAuthClient) { created = *c })
 		if err != nil {
 			return err
 		}
 		created.ObjectMeta, created.Status = metav1.ObjectMeta{Namespace: "new", Name: fmt.Sprintf("%s-%06d", prefix, i)}, v1alpha1.OAuthClientStatus{ObservedGeneration: -1}
 		created.Spec.Authentication.ClientSecret.SecretName = created.Name + "-oauth"
 		created.Spec.Resources = nil // those of another namespace would have to be allowed there
-		return b.admin.Create(ctx, &created)
+		return b.Admin.Create(ctx, &created)
 	})
 }
 
 // bare makes the writes that a client needs, for n clients, and returns how many a second were served.
 func (b *bench) bare(ctx context.Context, n int) (float64, error) {
 	var secret corev1.Secret
-	if err := b.admin.Get(ctx, client.ObjectKey{Namespace: sourceNamespace, Name: sourceClient + "-oauth"}, &secret); err != nil {
+	if err := b.Admin.Get(ctx, client.ObjectKey{Namespace: site.SourceNamespace, Name: site.SourceClient + "-oauth"}, &secret); err != nil {
 		return 0, err
 	}
 	var source v1alpha1.OAuthClient
-	if err := b.admin.Get(ctx, client.ObjectKey{Namespace: sourceNamespace, Name: sourceClient}, &source); err != nil {
+	if err := b.Admin.Get(ctx, client.ObjectKey{Namespace: site.SourceNamespace, Name: site.SourceClient}, &source); err != nil {
 		return 0, err
 	}
 	var all v1alpha1.OAuthClientList
-	if err := b.admin.List(ctx, &all, client.InNamespace("new")); err != nil {
+	if err := b.Admin.List(ctx, &all, client.InNamespace("new")); err != nil {
 		return 0, err
 	}
 	began := time.Now()
@@ -107,42 +108,42 @@ func (b *bench) bare(ctx context.Context, n int) (float64, error) {
 		c, s := &all.Items[i], secret.DeepCopy()
 		s.ObjectMeta = metav1.ObjectMeta{Namespace: c.Namespace, Name: c.Name + "-oauth", Labels: secret.Labels, Annotations: secret.Annotations}
 		s.OwnerReferences = []metav1.OwnerReference{*metav1.NewControllerRef(c, v1alpha1.GroupVersion.WithKind("OAuthClient"))}
-		if err := b.admin.Create(ctx, s); err != nil {
+		if err := b.Admin.Create(ctx, s); err != nil {
 			return err
 		}
 		patched := c.DeepCopy()
 		patched.Status = source.Status
-		return b.asController.Status().Patch(ctx, patched, client.MergeFromWithOptions(c, client.MergeFromWithOptimisticLock{}))
+		return b.AsController.Status().Patch(ctx, patched, client.MergeFromWithOptions(c, client.MergeFromWithOptimisticLock{}))
 	})
 	return float64(n) / time.Since(began).Seconds(), err
 }
 
 // forget removes the clients and their Secrets from etcd.
 func (b *bench) forget(ctx context.Context) error {
-	err := errors.Join(b.etcd.remove(ctx, keyOf("oauthclients", "new", "")), b.etcd.remove(ctx, "/registry/secrets/new/"))
+	err := errors.Join(b.Etcd.Remove(ctx, site.KeyOf("oauthclients", "new", "")), b.Etcd.Remove(ctx, "/registry/secrets/new/"))
 	if err != nil {
 		return err
 	}
-	return poll(ctx, visibleTimeout, 50*time.Millisecond, func(ctx context.Context) (bool, error) {
+	return site.Poll(ctx, site.VisibleTimeout, 50*time.Millisecond, func(ctx context.Context) (bool, error) {
 		var left v1alpha1.OAuthClientList
-		err := b.admin.List(ctx, &left, client.InNamespace("new"), client.Limit(1))
+		err := b.Admin.List(ctx, &left, client.InNamespace("new"), client.Limit(1))
 		return len(left.Items) == 0, err
 	})
 }
 
 // timeController starts a controller and returns how many clients a second got ready.
 func (b *bench) timeController(ctx context.Context, n int) (_ float64, err error) {
-	w, err := b.admin.Watch(ctx, &v1alpha1.OAuthClientList{}, client.InNamespace("new"))
+	w, err := b.Admin.Watch(ctx, &v1alpha1.OAuthClientList{}, client.InNamespace("new"))
 	if err != nil {
 		return 0, err
 	}
 	defer w.Stop()
 	began := time.Now()
-	controller, err := b.startController(ctx)
+	controller, err := b.StartController(ctx)
 	if err != nil {
 		return 0, err
 	}
-	defer func() { err = errors.Join(err, controller.stop()) }()
+	defer func() { err = errors.Join(err, controller.Close()) }()
 	deadline := time.NewTimer(reconcileTimeout)
 	defer deadline.Stop()
 	for ready := map[string]bool{}; len(ready) < n; {

@@ -15,8 +15,8 @@ import (
 var requestTotal = regexp.MustCompile(`^apiserver_request_total\{.*resource="([^"]*)".*subresource="([^"]*)".*verb="([^"]*)".*\} (\S+)$`)
 
 // requests asks the API server how many requests it has served.
-func (s *site) requests(ctx context.Context) (requests, error) {
-	kube, err := clientset.NewForConfig(s.config)
+func (b *bench) requests(ctx context.Context) (requests, error) {
+	kube, err := clientset.NewForConfig(b.Config)
 	if err != nil {
 		return nil, err
 	}

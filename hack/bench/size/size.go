@@ -1,9 +1,5 @@
 // Package size measures whole processes with many clients and grants over a real control plane: how long `latchkey server` takes to get
 // ready and what it takes to be, how soon what is applied is honoured, how fast the controller reconciles and sweeps.
-//
-// Clients and grants in such numbers are not created one by one, which would take the API server many minutes: one of each is made as
-// anybody would make it, by the API and the controller, and copies of what etcd has of it then are put into etcd beside it, with names,
-// UIDs and digests of their own. To the API server, and to all who watch it, they are objects like any other.
 package size
 
 import (
@@ -11,10 +7,13 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
+	"path/filepath"
 	"slices"
 	"time"
 
 	"github.com/latchkey-io/latchkey/hack/bench/report"
+	"github.com/latchkey-io/latchkey/hack/bench/site"
 )
 
 // Options say how much to measure.
@@ -36,7 +35,7 @@ const fewClients = 1000
 // bench is one run.
 type bench struct {
 	Options
-	*site
+	*site.Site
 	figures []report.Figure
 	// empty is what a server takes without any client, resting is what the leading controller takes then; in bytes.
 	empty, resting float64
@@ -48,12 +47,12 @@ func Run(ctx context.Context, o Options) (_ []report.Figure, err error) {
 	if o.Objects < fewClients {
 		return nil, fmt.Errorf("%d objects are too few: %d at least", o.Objects, fewClients)
 	}
-	s, err := start(ctx, o.Out)
+	s, err := site.Start(ctx, o.Out)
 	if err != nil {
 		return nil, err
 	}
-	b := &bench{Options: o, site: s}
-	defer func() { err = errors.Join(err, s.stop()) }()
+	b := &bench{Options: o, Site: s}
+	defer func() { err = errors.Join(err, s.Stop()) }()
 	if err := b.step(ctx, "Preparing the objects that are copied", b.prepare); err != nil {
 		return nil, err
 	}
@@ -88,6 +87,23 @@ func (b *bench) step(ctx context.Context, title string, do func(context.Context)
 	}
 	b.tell("  took %.0f s", time.Since(began).Seconds())
 	return nil
+}
+
+// prepare makes the objects that are copied, and looks at what the controller takes at rest meanwhile.
+func (b *bench) prepare(ctx context.Context) error {
+	return b.Prepare(ctx, func(ctx context.Context, controller *site.Program) error {
+		m, err := rested(ctx, controller)
+		b.resting = m.resident
+		return err
+	})
+}
+
+// file is where a profile of that name is kept: in the directory for profiles, else with the run's other files.
+func (b *bench) file(name string) (string, error) {
+	if b.Profiles == "" {
+		return filepath.Join(b.Dir, name), nil
+	}
+	return filepath.Join(b.Profiles, name), os.MkdirAll(b.Profiles, 0o755)
 }
 
 func (b *bench) tell(format string, args ...any) {

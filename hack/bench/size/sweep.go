@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/latchkey-io/latchkey/api/v1alpha1"
+	"github.com/latchkey-io/latchkey/hack/bench/site"
 )
 
 const (
@@ -19,25 +20,25 @@ const (
 
 // sweep lets all grants expire and times how long it takes until the controller has deleted them.
 func (b *bench) sweep(ctx context.Context) (err error) {
-	if err := b.putGrants(ctx, b.Objects, expired); err != nil {
+	if err := b.PutGrants(ctx, b.Objects, expired, false); err != nil {
 		return err
 	}
 	before, err := b.requests(ctx)
 	if err != nil {
 		return err
 	}
-	controller, err := b.startController(ctx)
+	controller, err := b.StartController(ctx)
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, controller.stop()) }()
+	defer func() { err = errors.Join(err, controller.Close()) }()
 	began, looks := time.Now(), 0
-	err = poll(ctx, sweepTimeout, sampleEvery, func(ctx context.Context) (bool, error) {
+	err = site.Poll(ctx, sweepTimeout, sampleEvery, func(ctx context.Context) (bool, error) {
 		if err := controller.Failure(); err != nil {
 			return false, err
 		}
 		looks++
-		left, err := b.count(ctx, &v1alpha1.OAuthGrantList{})
+		left, err := b.Count(ctx, &v1alpha1.OAuthGrantList{})
 		return left <= 1, err // the one that is copied is not over
 	})
 	if err != nil {

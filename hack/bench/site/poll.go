@@ -1,4 +1,4 @@
-package size
+package site
 
 import (
 	"context"
@@ -9,8 +9,8 @@ import (
 	"time"
 )
 
-// poll asks until the condition holds, it fails, or time is up.
-func poll(ctx context.Context, timeout, interval time.Duration, condition func(context.Context) (bool, error)) error {
+// Poll asks until the condition holds, it fails, or time is up.
+func Poll(ctx context.Context, timeout, interval time.Duration, condition func(context.Context) (bool, error)) error {
 	ctx, cancel := context.WithTimeoutCause(ctx, timeout, fmt.Errorf("not within %v", timeout))
 	defer cancel()
 	ticker := time.NewTicker(interval)
@@ -27,8 +27,8 @@ func poll(ctx context.Context, timeout, interval time.Duration, condition func(c
 	}
 }
 
-// get writes the body of an answer and returns its status.
-func get(ctx context.Context, url string, body io.Writer) (int, error) {
+// Get writes the body of an answer and returns its status.
+func Get(ctx context.Context, url string, body io.Writer) (int, error) {
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
 	if err != nil {
 		return 0, err

@@ -1,4 +1,4 @@
-package size
+package site
 
 import (
 	"bytes"
@@ -10,8 +10,8 @@ import (
 	"net/http"
 )
 
-// etcd speaks to etcd's JSON gateway (https://etcd.io/docs/v3.6/dev-guide/api_grpc_gateway/), which needs no client library.
-type etcd struct{ url string }
+// Etcd speaks to etcd's JSON gateway (https://etcd.io/docs/v3.6/dev-guide/api_grpc_gateway/), which needs no client library.
+type Etcd struct{ url string }
 
 // pair is a key and its value; JSON has bytes as base64, as the gateway wants it.
 type pair struct {
@@ -22,8 +22,8 @@ type pair struct {
 // transaction is how many pairs are put at once: etcd takes 128 operations at most.
 const transaction = 100
 
-// value is what etcd has under a key.
-func (e *etcd) value(ctx context.Context, key string) ([]byte, error) {
+// Value is what etcd has under a key.
+func (e *Etcd) Value(ctx context.Context, key string) ([]byte, error) {
 	var answer struct {
 		Pairs []pair `json:"kvs"`
 	}
@@ -37,7 +37,7 @@ func (e *etcd) value(ctx context.Context, key string) ([]byte, error) {
 }
 
 // put writes n pairs, a transaction at a time.
-func (e *etcd) put(ctx context.Context, n int, each func(i int) (pair, error)) error {
+func (e *Etcd) put(ctx context.Context, n int, each func(i int) (pair, error)) error {
 	for begin := 0; begin < n; begin += transaction {
 		var operations []map[string]pair
 		for i := begin; i < min(begin+transaction, n); i++ {
@@ -58,14 +58,14 @@ func (e *etcd) put(ctx context.Context, n int, each func(i int) (pair, error)) e
 	return nil
 }
 
-// remove deletes all keys with a prefix.
-func (e *etcd) remove(ctx context.Context, prefix string) error {
+// Remove deletes all keys with a prefix.
+func (e *Etcd) Remove(ctx context.Context, prefix string) error {
 	end := []byte(prefix)
 	end[len(end)-1]++
 	return e.call(ctx, "/v3/kv/deleterange", map[string][]byte{"key": []byte(prefix), "range_end": end}, &struct{}{})
 }
 
-func (e *etcd) call(ctx context.Context, path string, body, answer any) error {
+func (e *Etcd) call(ctx context.Context, path string, body, answer any) error {
 	text, err := json.Marshal(body)
 	if err != nil {
 		return err
