@@ -1,5 +1,6 @@
 // Command bench measures Latchkey, prints what comes of it as tables and keeps it as JSON, so that two runs can be compared. It is
-// what `make bench` calls. Its parts: micro, the benchmarks of the tree; size, whole processes with many clients and grants.
+// what `make bench` calls. Its parts: micro, the benchmarks of the tree; size, whole processes with many clients and grants; codeflow,
+// code flows against what bounds them.
 package main
 
 import (
@@ -16,6 +17,7 @@ import (
 	"github.com/go-logr/logr"
 	"sigs.k8s.io/controller-runtime/pkg/log"
 
+	"github.com/latchkey-io/latchkey/hack/bench/codeflow"
 	"github.com/latchkey-io/latchkey/hack/bench/micro"
 	"github.com/latchkey-io/latchkey/hack/bench/report"
 	"github.com/latchkey-io/latchkey/hack/bench/size"
@@ -23,18 +25,25 @@ import (
 
 // options are the flags.
 type options struct {
-	only, pattern, steps, file, profiles string
-	count, size                          int
+	only, pattern, steps, file, chart, profiles string
+	count, size, rounds, grants                 int
+	turn                                        time.Duration
+	peers                                       bool
 }
 
 func main() {
 	var o options
-	flag.StringVar(&o.only, "only", "micro,size", "comma-separated parts to run")
+	flag.StringVar(&o.only, "only", "micro,size", "comma-separated parts to run, of micro, size and codeflow")
 	flag.StringVar(&o.pattern, "bench", ".", "micro: regular expression of the benchmarks to run")
 	flag.IntVar(&o.count, "count", 1, "micro: how often to run each")
 	flag.IntVar(&o.size, "size", 10_000, "size: how many clients and how many grants")
 	flag.StringVar(&o.steps, "steps", "", "size: comma-separated steps, of none, grants, sweep, reconcile, few, many and all; every one when empty")
+	flag.IntVar(&o.rounds, "rounds", 5, "codeflow: how often each contestant has its turn")
+	flag.DurationVar(&o.turn, "turn", 4*time.Second, "codeflow: how long a turn is")
+	flag.IntVar(&o.grants, "grants", 100_000, "codeflow: how many grants are many")
+	flag.BoolVar(&o.peers, "peers", false, "codeflow: let node-oidc-provider take part, which npm installs")
 	flag.StringVar(&o.profiles, "profiles", "", "directory to keep profiles in")
+	flag.StringVar(&o.chart, "chart", "", "file to draw what several servers made of the same work in, as SVG")
 	flag.StringVar(&o.file, "json", "", "file to write the results to")
 	flag.Parse()
 	log.SetLogger(logr.Discard()) // of controller-runtime's clients
@@ -52,7 +61,7 @@ func run(ctx context.Context, o *options) error {
 	r := &report.Report{
 		Time: time.Now().UTC(), GoVersion: runtime.Version(), Platform: runtime.GOOS + "/" + runtime.GOARCH, CPUs: runtime.NumCPU(), Load: load(),
 	}
-	parts := map[string]func(context.Context, *options, *report.Report) error{"micro": runMicro, "size": runSize}
+	parts := map[string]func(context.Context, *options, *report.Report) error{"micro": runMicro, "size": runSize, "codeflow": runCodeFlow}
 	for _, part := range strings.Split(o.only, ",") {
 		do, ok := parts[part]
 		if !ok {
@@ -60,6 +69,11 @@ func run(ctx context.Context, o *options) error {
 		}
 		if err := do(ctx, o, r); err != nil {
 			return fmt.Errorf("%s: %w", part, err)
+		}
+		if o.chart != "" && len(r.Comparisons) > 0 {
+			if err := draw(o.chart, r); err != nil {
+				return err
+			}
 		}
 		if o.file == "" {
 			continue
@@ -81,6 +95,17 @@ func runMicro(ctx context.Context, o *options, r *report.Report) (err error) {
 func runSize(ctx context.Context, o *options, r *report.Report) error {
 	figures, err := size.Run(ctx, size.Options{Objects: o.size, Steps: list(o.steps), Profiles: o.profiles, Out: os.Stderr})
 	r.Figures = slices.Concat(r.Figures, figures)
+	if err != nil {
+		return err
+	}
+	return report.Figures(os.Stdout, figures)
+}
+
+func runCodeFlow(ctx context.Context, o *options, r *report.Report) error {
+	figures, comparisons, err := codeflow.Run(ctx, codeflow.Options{
+		Steps: list(o.steps), Rounds: o.rounds, Turn: o.turn, Grants: o.grants, Peers: o.peers, Profiles: o.profiles, Out: os.Stderr,
+	})
+	r.Figures, r.Comparisons = slices.Concat(r.Figures, figures), slices.Concat(r.Comparisons, comparisons)
 	if err != nil {
 		return err
 	}

@@ -11,6 +11,9 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+	"sync/atomic"
+
+	"github.com/latchkey-io/latchkey/hack/bench/generator"
 )
 
 // Client does one flow after another over one connection. It is not safe for concurrent use.
@@ -43,6 +46,21 @@ func (s *Site) Dial(ctx context.Context, cookies ...string) (*Client, error) {
 		c.authorizations = append(c.authorizations, "GET "+s.Authorize+"?"+s.query()+" HTTP/1.1\r\nHost: "+s.Host+"\r\nCookie: "+browser+"\r\n\r\n")
 	}
 	return c, nil
+}
+
+// Dialer connects so many times, and divides the browsers up among the connections.
+func (s *Site) Dialer(cookies []string, connections int) generator.Dial {
+	var dialed atomic.Int64
+	return func(ctx context.Context) (generator.Caller, error) {
+		var own []string
+		for i := int(dialed.Add(1)-1) % connections; i < len(cookies); i += connections {
+			own = append(own, cookies[i])
+		}
+		if len(own) == 0 {
+			return nil, errors.New("there are more connections than browsers")
+		}
+		return s.Dial(ctx, own...)
+	}
 }
 
 // Close ends the connection.

@@ -23,6 +23,27 @@ type Report struct {
 	Results []Result `json:"results,omitempty"`
 	// Figures are what was measured on running processes.
 	Figures []Figure `json:"figures,omitempty"`
+	// Comparisons are what several servers made of the same work.
+	Comparisons []Comparison `json:"comparisons,omitempty"`
+}
+
+// Comparison is one kind of work, done in turn by several servers in one run.
+type Comparison struct {
+	Work string `json:"work"`
+	// Target is the least ratio that Latchkey is held to; zero for none.
+	Target float64 `json:"target,omitempty"`
+	// Entries are the ceiling, Latchkey, and others, in this order.
+	Entries []Entry `json:"entries"`
+}
+
+// Entry is what one server made of it.
+type Entry struct {
+	Server string `json:"server"`
+	// Rate is a second, Ratio in proportion to the first entry in the same round; medians. P50 and P99 are milliseconds.
+	Rate  float64 `json:"rate"`
+	Ratio float64 `json:"ratio"`
+	P50   float64 `json:"p50"`
+	P99   float64 `json:"p99"`
 }
 
 // Result is one line of a benchmark.

@@ -1,0 +1,242 @@
+// Package codeflow measures code flows with PKCE by users who are signed in and have approved before, against what bounds them: the least
+// that a server does (package flows), the rate at which kube-apiserver creates grants, and a server that only sets a key in Valkey. What is
+// measured has one core, and the load the other; contestants take turns.
+package codeflow
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+	"time"
+
+	"github.com/latchkey-io/latchkey/hack/bench/flows"
+	"github.com/latchkey-io/latchkey/hack/bench/peers"
+	"github.com/latchkey-io/latchkey/hack/bench/report"
+	"github.com/latchkey-io/latchkey/hack/bench/site"
+	"github.com/latchkey-io/latchkey/hack/controlplane/build"
+	"github.com/latchkey-io/latchkey/hack/controlplane/process"
+)
+
+// Options say what to measure.
+type Options struct {
+	// Steps are what to measure, of memory, kubernetes, valkey and grants; everything when empty.
+	Steps []string
+	// Rounds is how often each contestant has its turn, and Turn how long that is.
+	Rounds int
+	Turn   time.Duration
+	// Grants is how many are alive at last in the step of that name.
+	Grants int
+	// Peers says whether other servers take part, which npm installs.
+	Peers bool
+	// Profiles is a directory for profiles of processor time, none when it is empty.
+	Profiles string
+	// Out takes the progress.
+	Out io.Writer
+}
+
+// Targets.
+const (
+	memoryTarget = 0.70
+	storeTarget  = 0.80
+	tailTarget   = 3
+	fallTarget   = 0.90
+)
+
+// bench is one run.
+type bench struct {
+	Options
+	*site.Site
+	root string
+	// valkey is the address of the server of Valkey, ceilingProgram a file.
+	valkey, ceilingProgram string
+	running                []*process.Process
+	figures                []report.Figure
+	comparisons            []report.Comparison
+}
+
+// Run measures. What was measured until a failure is returned with it.
+func Run(ctx context.Context, o Options) (_ []report.Figure, _ []report.Comparison, err error) {
+	b := &bench{Options: o}
+	defer func() { err = errors.Join(err, b.stop()) }()
+	if err := b.step(ctx, "Preparing", b.prepare); err != nil {
+		return nil, nil, err
+	}
+	for _, step := range []struct {
+		name, title string
+		do          func(context.Context) error
+	}{
+		{"memory", "Code flows, grants in memory", b.inMemory},
+		{"valkey", "Code flows, grants in Valkey", b.inValkey},
+		{"kubernetes", "Code flows, grants in Kubernetes", b.inKubernetes},
+		{"grants", "Code flows, with few and many grants in memory", b.withGrants},
+	} {
+		if len(o.Steps) > 0 && !slices.Contains(o.Steps, step.name) {
+			continue
+		}
+		if err := b.step(ctx, step.title, step.do); err != nil {
+			return b.figures, b.comparisons, err
+		}
+	}
+	return b.figures, b.comparisons, nil
+}
+
+// prepare starts everything but what is measured.
+func (b *bench) prepare(ctx context.Context) (err error) {
+	if b.root, err = build.Root(); err != nil {
+		return err
+	}
+	if b.Site, err = site.Start(ctx, b.Out); err != nil {
+		return err
+	}
+	if err := b.Prepare(ctx, nil); err != nil {
+		return err
+	}
+	if err := b.startValkey(ctx); err != nil {
+		return err
+	}
+	b.ceilingProgram = filepath.Join(b.Dir, "ceiling")
+	target := build.Target{Name: "ceiling", Dir: b.root, Package: "./hack/bench/flows/ceiling", Output: b.ceilingProgram}
+	if err := target.Run(ctx, b.Out); err != nil {
+		return err
+	}
+	if err := b.declare(ctx); err != nil {
+		return err
+	}
+	return errors.Join(pin(os.Getpid(), otherCore), pinChildren(otherCore, "etcd", "kube-apiserver"))
+}
+
+// stop ends all that runs.
+func (b *bench) stop() error {
+	var failures []error
+	for _, p := range slices.Backward(b.running) {
+		failures = append(failures, p.Stop(grace))
+	}
+	b.running = nil
+	if b.Site != nil {
+		failures = append(failures, b.Stop())
+	}
+	return errors.Join(failures...)
+}
+
+// step does one part of a run and tells how long it took.
+func (b *bench) step(ctx context.Context, title string, do func(context.Context) error) error {
+	began := time.Now()
+	b.tell("%s", title)
+	if err := do(ctx); err != nil {
+		return fmt.Errorf("%s: %w", title, err)
+	}
+	b.tell("  took %.0f s", time.Since(began).Seconds())
+	return nil
+}
+
+func (b *bench) tell(format string, args ...any) {
+	_, _ = fmt.Fprintf(b.Out, format+"\n", args...) // progress; a terminal that is gone ends the run by itself
+}
+
+// note adds a figure.
+func (b *bench) note(f report.Figure) {
+	f.Section = "code flow"
+	b.figures = append(b.figures, f)
+	b.tell("  %s: %.4g %s", f.Name, f.Value, f.Unit)
+}
+
+// noteStandings adds what a comparison came to; the second contestant is Latchkey, the first what it is compared with.
+func (b *bench) noteStandings(work string, target float64, standings []standing) {
+	for i, s := range standings {
+		b.note(report.Figure{Name: work + ": " + s.name, Value: s.rate, Unit: "/s"})
+		if i > 0 {
+			f := report.Figure{Name: work + ": " + s.name + " × " + standings[0].name, Value: s.ratio}
+			if i == 1 {
+				f.AtLeast = target
+			}
+			b.note(f)
+		}
+		b.note(report.Figure{Name: work + ": " + s.name + ", p50", Value: s.p50, Unit: "ms"})
+		b.note(report.Figure{Name: work + ": " + s.name + ", p99", Value: s.p99, Unit: "ms"})
+		f := report.Figure{Name: work + ": " + s.name + ", p99 × p50", Value: s.tail}
+		if i == 1 {
+			f.AtMost = tailTarget
+		}
+		b.note(f)
+	}
+}
+
+// inMemory compares with the least that a server does, and with other servers.
+func (b *bench) inMemory(ctx context.Context) (err error) {
+	server, site, cookies, err := b.serve(ctx, "memory", "default", measuredCore)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, server.Close()) }()
+	contestants, sizes, err := b.againstCeiling(ctx, site, cookies, "")
+	if err != nil {
+		return err
+	}
+	peer, err := b.peer(ctx)
+	if err != nil {
+		return err
+	}
+	standings, err := b.profiled(ctx, server, "flow-memory", append(contestants, peer...))
+	if err != nil {
+		return err
+	}
+	b.tell("  a code has %d characters, the tokens %d and %d", sizes.Code, sizes.AccessToken, sizes.IDToken)
+	b.noteStandings("code flow, memory", memoryTarget, standings)
+	b.comparisons = append(b.comparisons, comparison(string(peers.CodeFlow), memoryTarget, standings))
+	return nil
+}
+
+// inValkey compares with the least that a server does, when that sets a key in the same server of Valkey for each flow.
+func (b *bench) inValkey(ctx context.Context) (err error) {
+	server, site, cookies, err := b.serve(ctx, "memory", inValkey, measuredCore)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, server.Close()) }()
+	contestants, _, err := b.againstCeiling(ctx, site, cookies, b.valkey)
+	if err != nil {
+		return err
+	}
+	standings, err := b.profiled(ctx, server, "flow-valkey", contestants)
+	if err != nil {
+		return err
+	}
+	b.noteStandings("code flow, Valkey", storeTarget, standings)
+	b.comparisons = append(b.comparisons, comparison("code flow, grants in Valkey", storeTarget, standings))
+	return nil
+}
+
+// againstCeiling are a ceiling and Latchkey, in that order.
+func (b *bench) againstCeiling(ctx context.Context, s *flows.Site, cookies []string, valkey string) ([]contestant, flows.Sizes, error) {
+	client, err := s.Dial(ctx, cookies[0])
+	if err != nil {
+		return nil, flows.Sizes{}, err
+	}
+	tokens, err := client.Look()
+	if err := errors.Join(err, client.Close()); err != nil {
+		return nil, flows.Sizes{}, err
+	}
+	sizes := flows.SizesOf(tokens, cookies[0])
+	ceiling, err := b.startCeiling(ctx, s, sizes, valkey)
+	if err != nil {
+		return nil, sizes, err
+	}
+	visitors, err := signIn(ctx, ceiling, connections)
+	if err != nil {
+		return nil, sizes, err
+	}
+	return []contestant{{name: "ceiling", dial: ceiling.Dialer(visitors, connections)}, {name: "Latchkey", dial: s.Dialer(cookies, connections)}}, sizes, nil
+}
+
+// comparison is what standings come to in a chart.
+func comparison(work string, target float64, standings []standing) report.Comparison {
+	c := report.Comparison{Work: work, Target: target}
+	for _, s := range standings {
+		c.Entries = append(c.Entries, report.Entry{Server: s.name, Rate: s.rate, Ratio: s.ratio, P50: s.p50, P99: s.p99})
+	}
+	return c
+}

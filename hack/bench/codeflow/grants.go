@@ -1,0 +1,44 @@
+package codeflow
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/latchkey-io/latchkey/hack/bench/generator"
+	"github.com/latchkey-io/latchkey/hack/bench/report"
+)
+
+// fillTime is how long it may take until so many grants are there.
+const fillTime = 5 * time.Minute
+
+// withGrants measures what flows lose when many grants are alive. The ceiling, which keeps as many ids, is measured in between, and what
+// the machine gains or loses meanwhile is taken out by it.
+func (b *bench) withGrants(ctx context.Context) (err error) {
+	server, s, cookies, err := b.serve(ctx, "memory", "default", measuredCore)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, server.Close()) }()
+	contestants, _, err := b.againstCeiling(ctx, s, cookies, "")
+	if err != nil {
+		return err
+	}
+	few, err := b.compare(ctx, contestants)
+	if err != nil {
+		return err
+	}
+	fill := generator.Load{Dial: s.Dialer(cookies, connections), Connections: connections, Duration: fillTime, Supply: b.Grants}
+	if _, err := fill.Run(ctx); err != nil {
+		return err
+	}
+	many, err := b.profiled(ctx, server, "flow-grants", contestants)
+	if err != nil {
+		return err
+	}
+	b.note(report.Figure{Name: "code flow, memory, few grants: × ceiling", Value: few[1].ratio})
+	b.note(report.Figure{Name: fmt.Sprintf("code flow, memory, more than %d grants: × ceiling", b.Grants), Value: many[1].ratio})
+	b.note(report.Figure{Name: "code flow, memory: with many grants × with few", Value: many[1].ratio / few[1].ratio, AtLeast: fallTarget})
+	return nil
+}
