@@ -1,6 +1,5 @@
 // Package generator makes load: calls over connections that are kept, as many as the other side answers or so many a second, and how long each
-// took. One core of it outruns any server here: a request is bytes that are put together, an answer is looked through and not taken apart, and
-// nothing is allocated for either.
+// took. What is sent, and what must come back, is up to the Caller.
 package generator
 
 import (
