@@ -9,6 +9,7 @@ import (
 	"net/url"
 	"time"
 
+	"github.com/latchkey-io/latchkey/server/keys"
 	"github.com/latchkey-io/latchkey/server/limit"
 	"github.com/latchkey-io/latchkey/server/oauth"
 	"github.com/latchkey-io/latchkey/server/registry"
@@ -51,11 +52,13 @@ type Authenticator struct {
 	uses     SecretUses
 	limits   *limit.Requests
 	source   func(*http.Request) netip.Addr
+	// digest is the ClientDigest of a set of keys, but for tests that count how often it is computed.
+	digest clientDigest
 }
 
 // New makes an Authenticator.
 func New(c Config) *Authenticator {
-	return &Authenticator{keySets: newKeySets(c.Outbound), seen: newAssertionIDs(maxSeen, maxSeenOfNamespace, maxSeenOfClient), accounts: c.ServiceAccounts, uses: c.SecretUses, limits: c.Limits, source: c.Source}
+	return &Authenticator{keySets: newKeySets(c.Outbound), seen: newAssertionIDs(maxSeen, maxSeenOfNamespace, maxSeenOfClient), accounts: c.ServiceAccounts, uses: c.SecretUses, limits: c.Limits, source: c.Source, digest: (*keys.Set).ClientDigest}
 }
 
 // Caller is a client that has proven itself.
@@ -125,7 +128,7 @@ func (a *Authenticator) authenticate(r *http.Request, form url.Values, iss *regi
 		return a.authenticateAccount(r.Context(), iss, client, creds.account)
 	default:
 		// The secret is compared first, so that a client without one takes as long.
-		secretID, ok := matchingSecret(iss, client, creds.secret, now)
+		secretID, ok := a.digest.matchingSecret(iss, client, creds.secret, now)
 		if !ok || client.Public || client.Assertion != nil || len(client.ServiceAccounts) > 0 {
 			return Caller{}, errFailed()
 		}

@@ -1,12 +1,14 @@
 package clientauth
 
 import (
+	"crypto/sha256"
 	"crypto/subtle"
 	"encoding/base64"
 	"net/url"
 	"strings"
 	"time"
 
+	"github.com/latchkey-io/latchkey/server/keys"
 	"github.com/latchkey-io/latchkey/server/oauth"
 	"github.com/latchkey-io/latchkey/server/registry"
 )
@@ -47,9 +49,12 @@ func errBasic() *oauth.Error {
 	return oauth.Errorf(oauth.InvalidClient, "the Authorization header is not HTTP Basic with a client_id and client_secret")
 }
 
+// clientDigest is a method such as keys.Set.ClientDigest.
+type clientDigest func(set *keys.Set, clientUID, secretID string, expiresAt time.Time, secret string) [sha256.Size]byte
+
 // matchingSecret compares the secret with every secret of the client that has not expired, each in constant time and all of them
 // whichever matches, and returns the id of the one that does. The client may be nil: then the work is done for nothing.
-func matchingSecret(iss *registry.Issuer, client *registry.Client, secret string, now time.Time) (id string, ok bool) {
+func (digestOf clientDigest) matchingSecret(iss *registry.Issuer, client *registry.Client, secret string, now time.Time) (id string, ok bool) {
 	if secret == "" || len(secret) > maxSecretLength {
 		return "", false
 	}
@@ -64,7 +69,7 @@ func matchingSecret(iss *registry.Issuer, client *registry.Client, secret string
 		if i < len(secrets) && (secrets[i].ExpiresAt.IsZero() || now.Before(secrets[i].ExpiresAt)) {
 			s, declared = secrets[i], 1
 		}
-		digest := iss.Keys.ClientDigest(uid, s.ID, s.ExpiresAt, secret)
+		digest := digestOf(iss.Keys, uid, s.ID, s.ExpiresAt, secret)
 		found = subtle.ConstantTimeSelect(declared&subtle.ConstantTimeCompare(digest[:], s.Digest[:]), i, found)
 	}
 	if found == none {
