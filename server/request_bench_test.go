@@ -24,6 +24,7 @@ import (
 	"github.com/latchkey-io/latchkey/server/registry"
 	"github.com/latchkey-io/latchkey/server/registry/registrytest"
 	"github.com/latchkey-io/latchkey/server/review"
+	"github.com/latchkey-io/latchkey/server/session"
 	"github.com/latchkey-io/latchkey/server/storage"
 	"github.com/latchkey-io/latchkey/server/store"
 	"github.com/latchkey-io/latchkey/server/store/memory"
@@ -152,6 +153,11 @@ func BenchmarkRequest(b *testing.B) {
 		s := newBenchSite(b)
 		post(b, s.public, nightlyAt("/token"), func(int) string { return ownToken(registrytest.Orders) })
 	})
+	b.Run("authorize", func(b *testing.B) {
+		s := newBenchSite(b)
+		r := s.signedIn(b)
+		get(b, s.public, r)
+	})
 	b.Run("authorization_code", func(b *testing.B) {
 		s := newBenchSite(b)
 		forms, ids := s.codes(b, b.N)
@@ -192,6 +198,49 @@ func BenchmarkRequest(b *testing.B) {
 		}
 		post(b, s.reviews, fromKubernetes(), func(i int) string { return tokens[i] })
 	})
+}
+
+// signedIn is an authorization request of a browser whose user has approved it before.
+func (s *benchSite) signedIn(b *testing.B) *http.Request {
+	b.Helper()
+	alice, _ := s.iss.User(registrytest.Alice, registrytest.AliceUID)
+	cookies := &discarded{header: http.Header{}}
+	browser, err := session.SignIn(cookies, s.iss, alice, s.now)
+	if err != nil {
+		b.Fatal(err)
+	}
+	if err := s.grants.Create(b.Context(), &store.Grant{
+		ID: token.NewID(), AuthorizationServer: s.iss.Name, ClientID: registrytest.PrintShop, ClientUID: registrytest.PrintShopUID,
+		User: registrytest.Alice, UserUID: registrytest.AliceUID, SessionID: browser.Session.ID, IssuedAt: s.now, ExpiresAt: browser.Session.ExpiresAt,
+		Scopes: []string{oauth.ScopeOpenID}, Targets: []store.Target{{Resource: registrytest.Photos, Scopes: []string{registrytest.PhotosRead}}},
+	}); err != nil {
+		b.Fatal(err)
+	}
+	r := requestTo("/authorize")
+	r.Method, r.Body = http.MethodGet, http.NoBody
+	r.URL.RawQuery = url.Values{
+		"response_type": {"code"}, "client_id": {registrytest.PrintShop}, "redirect_uri": {registrytest.PrintShopRedirect}, "resource": {registrytest.Photos},
+		"scope": {oauth.ScopeOpenID + " " + registrytest.PhotosRead}, "state": {"af0ifjsldkj"}, "nonce": {"n-0S6_WzA2Mj"},
+		"code_challenge": {benchChallenge}, "code_challenge_method": {"S256"},
+	}.Encode()
+	r.RequestURI = r.URL.RequestURI()
+	set := (&http.Response{Header: cookies.header}).Cookies()
+	r.AddCookie(set[0])
+	return r
+}
+
+// get sends a request that is answered with a code again and again.
+func get(b *testing.B, handler http.Handler, r *http.Request) {
+	b.Helper()
+	w := &discarded{}
+	b.ReportAllocs()
+	b.ResetTimer()
+	for range b.N {
+		w.header, w.status = http.Header{}, 0
+		if handler.ServeHTTP(w, r); !strings.Contains(w.header.Get("Location"), "code=") {
+			b.Fatalf("HTTP %d %s %s", w.status, w.header.Get("Location"), w.last)
+		}
+	}
 }
 
 // post sends the request with one body after another.

@@ -113,6 +113,7 @@ type failingStore struct {
 }
 
 func (failingStore) Find(context.Context, store.Query) ([]*store.Grant, error) { return nil, errStore }
+func (failingStore) Count(context.Context, string, string) (int, error)        { return 0, errStore }
 
 func (s failingStore) Create(ctx context.Context, _ *store.Grant) error { return s.create(ctx) }
 

@@ -68,6 +68,15 @@ func (g grants) Find(ctx context.Context, q store.Query) ([]*store.Grant, error)
 	return at.Find(ctx, q)
 }
 
+// Count implements store.Grants.
+func (g grants) Count(ctx context.Context, authorizationServer, userUID string) (int, error) {
+	at, err := g.of(ctx)
+	if err != nil {
+		return 0, err
+	}
+	return at.Count(ctx, authorizationServer, userUID)
+}
+
 // Revoke implements store.Grants.
 func (g grants) Revoke(ctx context.Context, id, reason string, when time.Time) error {
 	at, err := g.of(ctx)

@@ -5,6 +5,7 @@ package store
 import (
 	"context"
 	"errors"
+	"slices"
 	"time"
 )
 
@@ -76,6 +77,34 @@ type Grant struct {
 	RevokedAt time.Time
 	// RevokedReason is one of the Reason constants.
 	RevokedReason string
+}
+
+// Share makes the grant hold what is equal in another one together with it, so that it is in memory once. The other one is not changed.
+func (g *Grant) Share(other *Grant) {
+	share(&g.AuthorizationServer, other.AuthorizationServer)
+	share(&g.ClientID, other.ClientID)
+	share(&g.ClientUID, other.ClientUID)
+	share(&g.User, other.User)
+	share(&g.UserUID, other.UserUID)
+	share(&g.SessionID, other.SessionID)
+	shareList(&g.Scopes, other.Scopes)
+	shareList(&g.UserinfoClaims, other.UserinfoClaims)
+	shareList(&g.IDTokenClaims, other.IDTokenClaims)
+	if slices.EqualFunc(g.Targets, other.Targets, func(a, b Target) bool { return a.Resource == b.Resource && slices.Equal(a.Scopes, b.Scopes) }) {
+		g.Targets = other.Targets
+	}
+}
+
+func share(s *string, other string) {
+	if *s == other {
+		*s = other
+	}
+}
+
+func shareList(l *[]string, other []string) {
+	if slices.Equal(*l, other) {
+		*l = other
+	}
 }
 
 // Alive says whether tokens issued under the grant are still good at the time now.
@@ -161,6 +190,9 @@ type Grants interface {
 	// them. One that another replica has just created may be missing. ErrQuery when the query says too little; any other error
 	// means that the answer is not known. The slice is the caller's, the grants are not.
 	Find(ctx context.Context, q Query) ([]*Grant, error)
+	// Count returns how many grants Find would return for the user, or more: those of other issuers, and those that are over, may be among
+	// them. It costs the same however many they are. An error means what it means of Find.
+	Count(ctx context.Context, authorizationServer, userUID string) (int, error)
 	// Revoke marks the grant as revoked, once: a second call keeps the first time and reason. ErrNotFound when it is gone.
 	Revoke(ctx context.Context, id, reason string, at time.Time) error
 }

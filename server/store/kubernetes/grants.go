@@ -61,6 +61,14 @@ func (s *Store) Find(ctx context.Context, q store.Query) ([]*store.Grant, error)
 	return s.lookup.Find(q)
 }
 
+// Count implements store.Grants. It reads from memory alone.
+func (s *Store) Count(ctx context.Context, _, userUID string) (int, error) {
+	if !s.Current() {
+		return 0, errNotCurrent
+	}
+	return s.lookup.Count(userUID), ctx.Err()
+}
+
 // Create implements store.Grants. It costs one request to the API server, none for an id that this replica knows. One at a time
 // for an id: a code that is presented a hundred times at once is one write, not a hundred.
 func (s *Store) Create(ctx context.Context, g *store.Grant) error {

@@ -26,8 +26,8 @@ type entry[V any] struct {
 	node *lookup.Node
 }
 
-// placeFunc tells a lookup that a value takes the place of the one at the node, or that nothing does, and returns the new node.
-type placeFunc[V any] func(old *lookup.Node, value *V) *lookup.Node
+// placeFunc tells a lookup that a value takes the place of the one at the node, or that nothing does.
+type placeFunc[V any] func(at *lookup.Node, value *V)
 
 // index is what the watch told of the objects of a kind. It is a cache.ReflectorStore: an object is converted once, when the
 // watch brings it, and readers share the result without a lock.
@@ -93,15 +93,17 @@ func (x *index[V, O]) putLocked(e *entry[V]) {
 	x.entries.Store(e.name, e)
 }
 
-// replaced tells the lookup that the value takes the place of an entry; either is nil where there is none.
+// replaced tells the lookup that the value takes the place of an entry, and where that is; either is nil where there is none.
 func (x *index[V, O]) replaced(old *entry[V], value *V) *lookup.Node {
-	switch {
-	case x.place == nil:
+	if x.place == nil {
 		return nil
-	case old == nil:
-		return x.place(nil, value)
 	}
-	return x.place(old.node, value)
+	node := &lookup.Node{}
+	if old != nil {
+		node = old.node
+	}
+	x.place(node, value)
+	return node
 }
 
 // bury remembers a name as used although there is no object any more; version is that of the deletion.

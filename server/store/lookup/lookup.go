@@ -27,33 +27,41 @@ func (w by) key(g *store.Grant) string {
 
 // Index is an index of grants that are not revoked. The zero Index is empty and ready; it is safe for concurrent use.
 type Index struct {
-	mu sync.RWMutex
-	// first is the first node of each list.
-	first [ways]map[string]*Node
+	mu    sync.RWMutex
+	lists [ways]map[string]list
 }
 
-// Node is where a grant stands in an Index.
+// list is the grants of a user or of a session, the newest first.
+type list struct {
+	first *Node
+	n     int
+}
+
+// Node is where a grant stands in an Index. The zero Node is that of a grant that isn't there.
 type Node struct {
 	grant *store.Grant
 	// next and previous are the neighbours among the grants of the same user, and of the same session.
 	next, previous [ways]*Node
 }
 
-// Replace puts a grant in the place of another version of it, all at once: nobody finds both, or neither. old is nil for a grant
-// that was not there before; g is nil, or revoked, for one that is not to be found any more. It returns what to pass as old the
-// next time, nil when g is not in the index. Once here, a grant must not change.
-func (x *Index) Replace(old *Node, g *store.Grant) *Node {
+// Replace puts a grant in the place of the one that is at the node, all at once: nobody finds both, or neither. g is nil, or revoked, for
+// one that is not to be found any more. It must be nobody else's yet, and not change afterwards. What it has in common with the newest
+// grant of the same user it holds together with that one: users grant the same clients the same things again and again.
+func (x *Index) Replace(n *Node, g *store.Grant) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
-	if old != nil {
-		x.unlink(old)
+	if g != nil {
+		if newest := x.lists[byUser][g.UserUID].first; newest != nil {
+			g.Share(newest.grant)
+		}
 	}
-	if g == nil || !g.RevokedAt.IsZero() {
-		return nil
+	if n.grant != nil {
+		x.unlink(n)
 	}
-	n := &Node{grant: g}
-	x.link(n)
-	return n
+	if g != nil && g.RevokedAt.IsZero() {
+		n.grant = g
+		x.link(n)
+	}
 }
 
 func (x *Index) link(n *Node) {
@@ -62,33 +70,47 @@ func (x *Index) link(n *Node) {
 		if key == "" {
 			continue
 		}
-		if x.first[w] == nil {
-			x.first[w] = map[string]*Node{}
+		if x.lists[w] == nil {
+			x.lists[w] = map[string]list{}
 		}
-		n.next[w] = x.first[w][key]
-		if n.next[w] != nil {
-			n.next[w].previous[w] = n
+		l := x.lists[w][key]
+		n.next[w] = l.first
+		if l.first != nil {
+			l.first.previous[w] = n
 		}
-		x.first[w][key] = n
+		x.lists[w][key] = list{n, l.n + 1}
 	}
 }
 
 func (x *Index) unlink(n *Node) {
 	for w := range ways {
-		next, previous := n.next[w], n.previous[w]
+		key := w.key(n.grant)
+		if key == "" {
+			continue
+		}
+		l, next, previous := x.lists[w][key], n.next[w], n.previous[w]
+		if l.n--; l.n == 0 {
+			delete(x.lists[w], key)
+			continue
+		}
 		if next != nil {
 			next.previous[w] = previous
 		}
-		switch key := w.key(n.grant); {
-		case previous != nil:
+		if previous != nil {
 			previous.next[w] = next
-		case key != "" && next != nil:
-			x.first[w][key] = next
-		case key != "":
-			delete(x.first[w], key)
+		} else {
+			l.first = next
 		}
-		n.next[w], n.previous[w] = nil, nil
+		x.lists[w][key] = l
 	}
+	*n = Node{}
+}
+
+// Count returns how many grants of the user are in the index.
+func (x *Index) Count(userUID string) int {
+	x.mu.RLock()
+	defer x.mu.RUnlock()
+	return x.lists[byUser][userUID].n
 }
 
 // Find returns the grants that match the query; an error when the query is not a valid one.
@@ -103,7 +125,7 @@ func (x *Index) Find(q store.Query) ([]*store.Grant, error) {
 	x.mu.RLock()
 	defer x.mu.RUnlock()
 	var found []*store.Grant
-	for n := x.first[w][key]; n != nil; n = n.next[w] {
+	for n := x.lists[w][key].first; n != nil; n = n.next[w] {
 		if q.Matches(n.grant) {
 			found = append(found, n.grant)
 		}

@@ -38,15 +38,14 @@ type Store struct {
 
 var _ store.Grants = (*Store)(nil)
 
-// entry is an id that was used. Its grant never changes once it is here; a nil grant is one that was deleted.
+// entry is an id that was used, and where its grant stands in the lookup. Its grant never changes once it is here; a nil grant is one that was deleted.
 type entry struct {
 	id    string
 	grant *store.Grant
 	// sweepAt is when the id may be forgotten, and place where the entry stands in the queue.
 	sweepAt time.Time
 	place   int
-	// node is where the grant stands in the lookup.
-	node *lookup.Node
+	node    lookup.Node
 }
 
 // New makes an empty Store that tells the time by now.
@@ -114,7 +113,8 @@ func (s *Store) Revoke(ctx context.Context, id, reason string, at time.Time) err
 
 // set replaces the grant of an entry; nil takes it away.
 func (s *Store) set(e *entry, g *store.Grant) {
-	e.grant, e.node = g, s.lookup.Replace(e.node, g)
+	e.grant = g
+	s.lookup.Replace(&e.node, g)
 }
 
 // Rotate implements store.Grants.
@@ -158,6 +158,11 @@ func (s *Store) Find(ctx context.Context, q store.Query) ([]*store.Grant, error)
 		return nil, err
 	}
 	return s.lookup.Find(q)
+}
+
+// Count implements store.Grants.
+func (s *Store) Count(ctx context.Context, _, userUID string) (int, error) {
+	return s.lookup.Count(userUID), ctx.Err()
 }
 
 // Delete removes a grant; its id stays taken for as long as the grant would have been kept. ErrNotFound when there is none.

@@ -98,6 +98,33 @@ func testFindLeavesOut(t *testing.T, h Harness) {
 	}
 }
 
+// testCount: what Find returns is counted; what else is counted is of that user, too.
+func testCount(t *testing.T, h Harness) {
+	phone, _, other, _, _ := family(t, h)
+	of := func(s store.Grants, user string) int {
+		n, err := s.Count(t.Context(), phone.AuthorizationServer, user)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return n
+	}
+	if n := of(h.Grants, phone.UserUID); n < 3 || n > 4 { // one is of another issuer
+		t.Errorf("%d grants of three are counted", n)
+	}
+	if !poll(t, func() bool { return of(h.Replica, phone.UserUID) >= 3 }) {
+		t.Error("the replica does not count them")
+	}
+	if err := h.Delete(t.Context(), other.ID); err != nil {
+		t.Fatal(err)
+	}
+	if !poll(t, func() bool { n := of(h.Grants, phone.UserUID); return n == 2 || n == 3 }) {
+		t.Error("one that was deleted is counted")
+	}
+	if n := of(h.Grants, newID()); n != 0 {
+		t.Errorf("%d grants of nobody are counted", n)
+	}
+}
+
 func testFindNeedsAQuery(t *testing.T, h Harness) {
 	g := NewGrant()
 	create(t, h.Grants, g)

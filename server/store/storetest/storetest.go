@@ -57,6 +57,7 @@ func Run(t *testing.T, open func(t *testing.T) Harness) {
 		{"a replica learns of a rotation", testReplicaLearnsOfRotation},
 		{"Find by user, client and session", testFind},
 		{"Find leaves out what is revoked or deleted", testFindLeavesOut},
+		{"Count", testCount},
 		{"Find needs a user or a session", testFindNeedsAQuery},
 		{"every method honours its context", testContext},
 	}

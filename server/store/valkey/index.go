@@ -179,6 +179,21 @@ func (s *Store) Find(ctx context.Context, q store.Query) ([]*store.Grant, error)
 	return found, nil
 }
 
+// Count implements store.Grants.
+func (s *Store) Count(ctx context.Context, authorizationServer, userUID string) (int, error) {
+	r, err := s.reader(ctx)
+	if err != nil {
+		return 0, err
+	}
+	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	defer cancel()
+	n, err := r.Do(ctx, r.B().Zcard().Key(s.userIndex(authorizationServer, userUID)).Build()).AsInt64()
+	if err != nil {
+		return 0, fmt.Errorf("store/valkey: count what an index names: %w", err)
+	}
+	return int(n), nil
+}
+
 // members are all that an index names and that may still be there.
 func (s *Store) members(ctx context.Context, key string) ([]string, error) {
 	r, err := s.reader(ctx)
