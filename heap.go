@@ -8,25 +8,39 @@ import (
 )
 
 const (
-	// garbage is how much of it there may be beside a heap that is small: most of a collection's work is what lives, so that the more
-	// garbage it takes away, the less each request pays for it. Beside a large heap it is as much as lives, as Go has it by default: with
-	// half of that, many clients or grants would slow down every request.
-	garbage      = 128 << 20
+	// leastGarbage and mostGarbage bound how much garbage there may be beside a heap that is small, in bytes; in between it is what is made
+	// in garbageFor. Most of a collection's work is what lives, so that the more garbage it takes away, the less each request pays for it,
+	// and a server that has little to do has no use for much. Beside a large heap there may be as much as lives, as Go has it by default:
+	// with half of that, many clients or grants would slow down every request.
+	leastGarbage = 32 << 20
+	mostGarbage  = 256 << 20
+	garbageFor   = 2 * time.Second
 	leastPercent = 100
 	// mostPercent bounds it by what lives, which may have become more since it was looked at.
-	mostPercent = 800
+	mostPercent = 1600
 	// startPercent is in force until the server is ready: what reading takes then is not needed afterwards.
 	startPercent = 100
 	heapEvery    = time.Second
 )
 
-// gcPercent is how much garbage there may be, in percent of what lives.
-func gcPercent(live uint64) int {
+// heap is what has been seen of the heap.
+type heap struct {
+	// made is what has been allocated since the process began, and pace what is allocated in a second: at the moment, or a while ago and
+	// less and less so. In bytes.
+	made, pace uint64
+}
+
+// seen learns what has been allocated in all, heapEvery after the last time, and returns how much garbage there may be in percent of what
+// lives.
+func (h *heap) seen(made, live uint64) int {
+	h.pace = max(made-h.made, h.pace-h.pace/8)
+	h.made = made
+	garbage := min(max(leastGarbage, h.pace*uint64(garbageFor/heapEvery)), mostGarbage)
 	return int(min(max(leastPercent, 100*garbage/max(live, 1)), mostPercent))
 }
 
-// boundHeap keeps garbage in proportion to what lives in the heap, which is what there is in the cluster. When all of that has been read,
-// what reading took is given back to the system. A GOGC that somebody has set stays in force.
+// boundHeap keeps garbage in proportion to what lives in the heap, which is what there is in the cluster, and to what there is to do. When
+// all of the cluster has been read, what reading took is given back to the system. A GOGC that somebody has set stays in force.
 func (p *process) boundHeap(ctx context.Context) error {
 	if previous := debug.SetGCPercent(startPercent); previous != startPercent {
 		debug.SetGCPercent(previous)
@@ -34,6 +48,7 @@ func (p *process) boundHeap(ctx context.Context) error {
 	}
 	ticker := time.NewTicker(heapEvery)
 	defer ticker.Stop()
+	var h heap
 	for ready, percent := false, startPercent; ; {
 		select {
 		case <-ctx.Done():
@@ -43,25 +58,28 @@ func (p *process) boundHeap(ctx context.Context) error {
 		if !ready && p.ready() != nil {
 			continue
 		}
+		made, live := heapBytes()
 		if !ready {
-			ready = true
+			ready, h.made = true, made
 			debug.FreeOSMemory()
 		}
-		if now := gcPercent(liveHeap()); now != percent {
+		if now := h.seen(made, live); now != percent {
 			percent = now
 			debug.SetGCPercent(percent)
 		}
 	}
 }
 
-// liveHeap is what the last collection left, in bytes.
-func liveHeap() uint64 {
-	sample := []metrics.Sample{{Name: "/gc/heap/live:bytes"}}
-	metrics.Read(sample)
-	if sample[0].Value.Kind() != metrics.KindUint64 {
-		return 0
+// heapBytes are what has been allocated since the process began, and what the last collection left.
+func heapBytes() (made, live uint64) {
+	samples := []metrics.Sample{{Name: "/gc/heap/allocs:bytes"}, {Name: "/gc/heap/live:bytes"}}
+	metrics.Read(samples)
+	for _, s := range samples {
+		if s.Value.Kind() != metrics.KindUint64 {
+			return 0, 0
+		}
 	}
-	return sample[0].Value.Uint64()
+	return samples[0].Value.Uint64(), samples[1].Value.Uint64()
 }
 
 // ready is the first reason why /readyz is red, nil when it is green.
