@@ -7,9 +7,12 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"net/http"
+	"runtime"
 	"strings"
 	"sync"
+	"weak"
 
+	"github.com/latchkey-io/latchkey/server/keys"
 	"github.com/latchkey-io/latchkey/server/oauth"
 	"github.com/latchkey-io/latchkey/server/registry"
 )
@@ -27,8 +30,9 @@ const (
 
 // Handler serves the metadata, at every well-known form, and /jwks.
 type Handler struct {
-	serves             func(path string) bool
-	metadata, keyLists documents
+	serves   func(path string) bool
+	metadata documents[registry.Config]
+	keyLists documents[keys.Set]
 }
 
 // New makes a Handler. serves says which of the endpoints there are; it is asked when a document is made.
@@ -36,7 +40,7 @@ func New(serves func(path string) bool) *Handler { return &Handler{serves: serve
 
 // Metadata serves the metadata document, which is one and the same for OAuth and OpenID Connect.
 func (h *Handler) Metadata(w http.ResponseWriter, r *http.Request, iss *registry.Issuer) error {
-	d, err := h.metadata.of(iss.URL, iss.Config, func() ([]byte, error) { return json.Marshal(h.describe(iss.Config)) })
+	d, err := h.metadata.of(iss.Config, func() ([]byte, error) { return json.Marshal(h.describe(iss.Config)) })
 	if err != nil {
 		return err
 	}
@@ -45,28 +49,28 @@ func (h *Handler) Metadata(w http.ResponseWriter, r *http.Request, iss *registry
 
 // JWKS serves the issuer's public keys.
 func (h *Handler) JWKS(w http.ResponseWriter, r *http.Request, iss *registry.Issuer) error {
-	d, err := h.keyLists.of(iss.URL, iss.Keys, func() ([]byte, error) { return iss.Keys.JWKS(), nil })
+	d, err := h.keyLists.of(iss.Keys, func() ([]byte, error) { return iss.Keys.JWKS(), nil })
 	if err != nil {
 		return err
 	}
 	return d.serve(w, r, "application/jwk-set+json")
 }
 
-// documents remembers one document for each issuer, for as long as what it was made of is what is published.
-type documents struct {
-	remembered sync.Map // issuer URL → *document
+// documents remembers the one document that is made of a source, for as long as that source is published or a request uses it.
+type documents[Source any] struct {
+	remembered sync.Map // weak.Pointer[Source] → *document
 }
 
-// document is what was made of a source.
+// document must not hold on to its source.
 type document struct {
-	source any
-	body   []byte
-	etag   string
+	body []byte
+	etag string
 }
 
-// of is the document of the issuer, made anew if it is not of that very source.
-func (s *documents) of(issuer string, source any, make func() ([]byte, error)) (*document, error) {
-	if d, ok := s.remembered.Load(issuer); ok && d.(*document).source == source {
+// of is the document of the source, made at its first request.
+func (s *documents[Source]) of(source *Source, make func() ([]byte, error)) (*document, error) {
+	key := weak.Make(source)
+	if d, ok := s.remembered.Load(key); ok {
 		return d.(*document), nil
 	}
 	body, err := make()
@@ -74,8 +78,10 @@ func (s *documents) of(issuer string, source any, make func() ([]byte, error)) (
 		return nil, err
 	}
 	sum := sha256.Sum256(body)
-	d := &document{source: source, body: body, etag: `"` + base64.RawURLEncoding.EncodeToString(sum[:18]) + `"`}
-	s.remembered.Store(issuer, d)
+	d := &document{body: body, etag: `"` + base64.RawURLEncoding.EncodeToString(sum[:18]) + `"`}
+	if _, there := s.remembered.LoadOrStore(key, d); !there {
+		runtime.AddCleanup(source, func(key weak.Pointer[Source]) { s.remembered.Delete(key) }, key)
+	}
 	return d, nil
 }
 

@@ -2,10 +2,13 @@ package discovery
 
 import (
 	"encoding/json"
+	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"reflect"
+	"runtime"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -132,18 +135,43 @@ func TestMetadataFollowsConfig(t *testing.T) {
 
 // A document, and its ETag, is made once for what is published, not for each request.
 func TestDocumentsAreMadeOnce(t *testing.T) {
-	var d documents
+	var d documents[registry.Config]
 	made := 0
-	body := func() ([]byte, error) { made++; return []byte("{}"), nil }
-	one, two := new(int), new(int)
-	for _, source := range []*int{one, one, two, two, two, one} {
-		if got, err := d.of("https://login.example.com", source, body); err != nil || got.source != source {
+	sources := []*registry.Config{{}, {}}
+	for _, i := range []int{0, 0, 1, 1, 1, 0} {
+		got, err := d.of(sources[i], func() ([]byte, error) { made++; return []byte{'0' + byte(i)}, nil })
+		if err != nil || string(got.body) != fmt.Sprint(i) {
 			t.Fatalf("%+v, %v", got, err)
 		}
 	}
-	if made != 3 {
-		t.Errorf("made %d times, want 3", made)
+	if made != 2 {
+		t.Errorf("made %d times, want 2", made)
 	}
+}
+
+// Nothing is left of an issuer that was deleted, or of what it was before it was changed.
+func TestDocumentsEndWithTheirSource(t *testing.T) {
+	h, kept := New(all), newIssuer(t)
+	for _, iss := range []*registry.Issuer{kept, newIssuer(t), newIssuer(t)} {
+		serveTo(t, h.Metadata, iss)
+		serveTo(t, h.JWKS, iss)
+	}
+	deadline := time.Now().Add(10 * time.Second)
+	for left := 6; left != 2; {
+		if runtime.GC(); time.Now().After(deadline) {
+			t.Fatalf("%d documents are left, want those of one issuer", left)
+		}
+		left = size(&h.metadata.remembered) + size(&h.keyLists.remembered)
+	}
+	if serveTo(t, h.Metadata, kept).Code != http.StatusOK {
+		t.Error("the document of the issuer that is left can't be had")
+	}
+	runtime.KeepAlive(kept)
+}
+
+func size(m *sync.Map) (n int) {
+	m.Range(func(any, any) bool { n++; return true })
+	return n
 }
 
 func TestJWKSFollowsKeys(t *testing.T) {

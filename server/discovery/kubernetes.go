@@ -16,7 +16,7 @@ import (
 type ForKubernetes struct {
 	holder   *registry.Holder
 	logger   *slog.Logger
-	keyLists documents
+	keyLists documents[keys.Set]
 	mux      *http.ServeMux
 }
 
@@ -77,7 +77,7 @@ func (h *ForKubernetes) metadata(w http.ResponseWriter, r *http.Request, iss *re
 }
 
 func (h *ForKubernetes) jwks(w http.ResponseWriter, r *http.Request, iss *registry.Issuer) error {
-	d, err := h.keyLists.of(iss.URL, iss.Keys, func() ([]byte, error) { return iss.Keys.JWKS(), nil })
+	d, err := h.keyLists.of(iss.Keys, func() ([]byte, error) { return iss.Keys.JWKS(), nil })
 	if err != nil {
 		return err
 	}
