@@ -26,7 +26,7 @@ type Config struct {
 	SecretUses SecretUses
 	// Limits bound how often a client may call; there is no bound when nil.
 	Limits *limit.Requests
-	// Source says where a request comes from, for the limits; it may be nil without them.
+	// Source says where a request comes from. It may be nil without Limits and ServiceAccounts.
 	Source func(*http.Request) netip.Addr
 }
 
@@ -38,9 +38,9 @@ type SecretUses interface {
 
 // ServiceAccounts knows the ServiceAccounts of the cluster.
 type ServiceAccounts interface {
-	// ServiceAccount says whose a token is, by namespace and name, if it is a ServiceAccount's and good for the audience. Both are
-	// empty for a definite no; an error means that the answer is not known.
-	ServiceAccount(ctx context.Context, audience, raw string) (namespace, name string, err error)
+	// ServiceAccount says whose a token is that somebody at an address has shown, by namespace and name, if it is a ServiceAccount's and
+	// good for the audience. Both are empty for a definite no; an error means that the answer is not known.
+	ServiceAccount(ctx context.Context, from netip.Addr, audience, raw string) (namespace, name string, err error)
 }
 
 // Authenticator authenticates clients. All endpoints of a server share one, for it remembers which assertions it has seen, and
@@ -125,7 +125,7 @@ func (a *Authenticator) authenticate(r *http.Request, form url.Values, iss *regi
 			return Caller{}, err
 		}
 	case oauth.AuthMethodServiceAccount:
-		return a.authenticateAccount(r.Context(), iss, client, creds.account)
+		return a.authenticateAccount(r, iss, client, creds.account)
 	default:
 		// The secret is compared first, so that a client without one takes as long.
 		secretID, ok := a.digest.matchingSecret(iss, client, creds.secret, now)

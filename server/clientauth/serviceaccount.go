@@ -1,9 +1,9 @@
 package clientauth
 
 import (
-	"context"
 	"errors"
 	"fmt"
+	"net/http"
 	"net/url"
 	"slices"
 	"strings"
@@ -40,11 +40,11 @@ func errUnnamed() *oauth.Error {
 // authenticateAccount proves a client by the token of a ServiceAccount that it is declared to be. The token must be for the issuer. It is
 // the pod's for an hour, say, and is shown again and again: its `jti` is not held against it. kube-apiserver is asked for clients
 // alone that are declared so, or anybody could have it asked without knowing one; that they are is no secret.
-func (a *Authenticator) authenticateAccount(ctx context.Context, iss *registry.Issuer, client *registry.Client, raw string) (Caller, error) {
+func (a *Authenticator) authenticateAccount(r *http.Request, iss *registry.Issuer, client *registry.Client, raw string) (Caller, error) {
 	if client == nil || client.Public || len(client.ServiceAccounts) == 0 || a.accounts == nil {
 		return Caller{}, errFailed()
 	}
-	namespace, name, err := a.accounts.ServiceAccount(ctx, iss.URL, raw)
+	namespace, name, err := a.accounts.ServiceAccount(r.Context(), a.source(r), iss.URL, raw)
 	switch {
 	case err != nil:
 		return Caller{}, oauth.Errorf(oauth.TemporarilyUnavailable, "the ServiceAccount token could not be checked; try again").Wrap(err)

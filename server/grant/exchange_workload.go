@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net/netip"
 	"time"
 
 	"github.com/latchkey-io/latchkey/server/oauth"
@@ -21,9 +22,9 @@ const defaultAccount = "default"
 
 // Workloads knows the ServiceAccounts of the cluster.
 type Workloads interface {
-	// Workload says whose a token is if it is a ServiceAccount's and good for the audience. Nil is a definite no; an error means that the
-	// answer is not known.
-	Workload(ctx context.Context, audience, raw string) (*token.Workload, error)
+	// Workload says whose a token is that somebody at an address has shown, if it is a ServiceAccount's and good for the audience. Nil is a
+	// definite no; an error means that the answer is not known.
+	Workload(ctx context.Context, from netip.Addr, audience, raw string) (*token.Workload, error)
 }
 
 // subjectWorkload reads the token with which a ServiceAccount called an API that names the client. kube-apiserver is asked about it, for
@@ -40,7 +41,7 @@ func (h *Handler) subjectWorkload(ctx context.Context, req *request, raw string)
 	case !expires:
 		return nil, errSubjectToken(errors.New("it does not expire"))
 	}
-	w, err := h.Workloads.Workload(ctx, audiences[0], raw)
+	w, err := h.Workloads.Workload(ctx, req.source, audiences[0], raw)
 	switch {
 	case err != nil:
 		return nil, errSubjectUnknown(err)

@@ -60,6 +60,8 @@ type request struct {
 	client *registry.Client
 	form   url.Values
 	now    time.Time
+	// source is where it comes from.
+	source netip.Addr
 	// audit describes the grant, as far as it is known.
 	audit []slog.Attr
 }
@@ -89,7 +91,7 @@ func (r *response) json() ([]byte, error) {
 
 // Serve answers a token request. Its errors are for oauth.WriteError.
 func (h *Handler) Serve(w http.ResponseWriter, r *http.Request, iss *registry.Issuer) error {
-	req := &request{iss: iss, now: h.Now()}
+	req := &request{iss: iss, now: h.Now(), source: h.Source(r)}
 	answer, err := h.answer(r, req)
 	h.audit(r, req, err)
 	if err != nil {
@@ -152,7 +154,7 @@ func (h *Handler) grantType(name string, client *registry.Client) (func(context.
 
 // audit tells what became of the request.
 func (h *Handler) audit(r *http.Request, req *request, err error) {
-	attrs := []slog.Attr{slog.String("event", "token_issued"), slog.String("issuer", req.iss.URL), slog.String("source", h.Source(r).String())}
+	attrs := []slog.Attr{slog.String("event", "token_issued"), slog.String("issuer", req.iss.URL), slog.String("source", req.source.String())}
 	level := slog.LevelInfo
 	if err != nil {
 		e := oauth.AsError(err)

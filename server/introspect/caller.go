@@ -59,7 +59,7 @@ func (h *Handler) account(w http.ResponseWriter, r *http.Request, iss *registry.
 	err := workload.ErrUnproven
 	if h.Callers != nil {
 		var account *workload.Caller
-		if account, err = h.Callers.Authenticate(r.Context(), []string{iss.URL}, raw); err == nil {
+		if account, err = h.Callers.Authenticate(r.Context(), h.Source(r), []string{iss.URL}, raw); err == nil {
 			return &caller{account: account}, nil
 		}
 	}

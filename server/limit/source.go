@@ -20,11 +20,7 @@ func SourceOf(trusted []netip.Prefix) func(*http.Request) netip.Addr {
 		return false
 	}
 	return func(r *http.Request) netip.Addr {
-		peer, err := netip.ParseAddrPort(r.RemoteAddr)
-		if err != nil {
-			return netip.Addr{}
-		}
-		source := peer.Addr().Unmap()
+		source := Peer(r)
 		if !isTrusted(source) {
 			return source
 		}
@@ -38,6 +34,15 @@ func SourceOf(trusted []netip.Prefix) func(*http.Request) netip.Addr {
 		}
 		return source
 	}
+}
+
+// Peer is the address of the other end of the request's connection; zero where it has none.
+func Peer(r *http.Request) netip.Addr {
+	peer, err := netip.ParseAddrPort(r.RemoteAddr)
+	if err != nil {
+		return netip.Addr{}
+	}
+	return peer.Addr().Unmap()
 }
 
 // parseHop reads an address, which some proxies write with the port, and some in brackets.

@@ -6,6 +6,7 @@ import (
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 
+	"github.com/latchkey-io/latchkey/server/limit"
 	"github.com/latchkey-io/latchkey/server/oauth"
 	"github.com/latchkey-io/latchkey/server/registry"
 	"github.com/latchkey-io/latchkey/server/workload"
@@ -32,7 +33,7 @@ func (h *Handler) caller(r *http.Request, s *registry.Snapshot) (*caller, error)
 	for _, i := range s.Issuers() {
 		issuers = append(issuers, i.URL)
 	}
-	account, err := h.Callers.Authenticate(r.Context(), issuers, raw)
+	account, err := h.Callers.Authenticate(r.Context(), limit.Peer(r), issuers, raw)
 	switch {
 	case errors.Is(err, workload.ErrUnproven):
 		return nil, apierrors.NewUnauthorized("the bearer token is not a ServiceAccount token whose audience is the issuer")

@@ -15,7 +15,7 @@ import (
 // whose fails the test unless the token is that ServiceAccount's; empty: nobody's, for sure.
 func whose(t *testing.T, c *workload.Callers, name, raw, want string) {
 	t.Helper()
-	namespace, account, err := c.ServiceAccount(t.Context(), issuer, raw)
+	namespace, account, err := c.ServiceAccount(t.Context(), from, issuer, raw)
 	if got := namespace + "/" + account; err != nil || got != want {
 		t.Errorf("%s: %s, %v; want %s", name, got, err, want)
 	}
@@ -95,7 +95,7 @@ func TestTokensDieWithTheirPodAndServiceAccount(t *testing.T) {
 	for name, raw := range map[string]string{"pod": ofPod, "ServiceAccount": ofAccount} {
 		err := wait.PollUntilContextTimeout(t.Context(), 100*time.Millisecond, 20*time.Second, true, func(ctx context.Context) (bool, error) {
 			now.advance(11 * time.Second) // our memory
-			_, left, err := c.ServiceAccount(ctx, issuer, raw)
+			_, left, err := c.ServiceAccount(ctx, from, issuer, raw)
 			return left == "", err
 		})
 		if err != nil {
@@ -110,12 +110,12 @@ func TestWhichWorkloadItIs(t *testing.T) {
 	c, _ := cluster.Callers(t, time.Now, issuer)
 	account := cluster.Account(t)
 	raw := cluster.Token(t, account, orders)
-	w, err := c.Workload(t.Context(), orders, raw)
+	w, err := c.Workload(t.Context(), from, orders, raw)
 	if err != nil || w == nil || w.Namespace != workloadtest.Namespace || w.Name != account || w.UID == "" || w.Called != orders || w.Subject() != "system:serviceaccount:demo:"+account {
 		t.Fatalf("%+v, %v", w, err)
 	}
 	renamed := cluster.Resign(t, raw, func(c map[string]any) { c["sub"] = "system:serviceaccount:demo:other" })
-	if again, err := c.Workload(t.Context(), orders, renamed); err != nil || again == nil || *again != *w {
+	if again, err := c.Workload(t.Context(), from, orders, renamed); err != nil || again == nil || *again != *w {
 		t.Errorf("by the sub of the token: %+v, %v", again, err)
 	}
 	for name, test := range map[string]struct {
@@ -125,7 +125,7 @@ func TestWhichWorkloadItIs(t *testing.T) {
 		"with a broken signature": {raw[:len(raw)-4] + "AAAA", orders},
 		"of an issuer of ours":    {cluster.Resign(t, raw, func(c map[string]any) { c["iss"] = issuer }), orders},
 	} {
-		if w, err := c.Workload(t.Context(), test.audience, test.raw); w != nil || err != nil {
+		if w, err := c.Workload(t.Context(), from, test.audience, test.raw); w != nil || err != nil {
 			t.Errorf("%s: %+v, %v", name, w, err)
 		}
 	}

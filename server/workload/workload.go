@@ -9,6 +9,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"net/netip"
 	"slices"
 	"strings"
 	"time"
@@ -20,6 +21,7 @@ import (
 	authenticationclient "k8s.io/client-go/kubernetes/typed/authentication/v1"
 	authorizationclient "k8s.io/client-go/kubernetes/typed/authorization/v1"
 
+	"github.com/latchkey-io/latchkey/server/limit"
 	"github.com/latchkey-io/latchkey/server/registry"
 	"github.com/latchkey-io/latchkey/server/token"
 )
@@ -31,7 +33,8 @@ const (
 	cacheNo  = 2 * time.Second
 	// cacheSize bounds each of the two caches, in entries.
 	cacheSize = 4096
-	// maxCalls bounds the questions to kube-apiserver at one time: anybody who reaches a listener can cause one.
+	// maxCalls bounds the questions to kube-apiserver at one time: anybody who reaches a listener can cause one. About callers from one
+	// network there are a sixteenth as many, so that one who forges tokens doesn't keep others waiting.
 	maxCalls = 64
 	// callTimeout bounds one of them, waiting for its turn included.
 	callTimeout = 5 * time.Second
@@ -73,7 +76,7 @@ type Callers struct {
 	now         func() time.Time
 	identities  *cache.LRUExpireCache
 	permissions *cache.LRUExpireCache
-	slots       chan struct{}
+	turns       *limit.Turns
 }
 
 // NewCallers makes Callers that ask with the two clients. Their rest.Config should not have client-go's default limit of 5
@@ -83,7 +86,7 @@ func NewCallers(reviews authenticationclient.TokenReviewInterface, access author
 		reviews: reviews, access: access, ours: ours, now: now,
 		identities:  cache.NewLRUExpireCacheWithClock(cacheSize, clock(now)),
 		permissions: cache.NewLRUExpireCacheWithClock(cacheSize, clock(now)),
-		slots:       make(chan struct{}, maxCalls),
+		turns:       limit.NewTurns(maxCalls),
 	}
 }
 
@@ -97,10 +100,10 @@ type identity struct {
 	audiences []string
 }
 
-// Authenticate proves a ServiceAccount by a token of its own whose audience is one of audiences: a token that a pod has for
-// kube-apiserver, or for another service, is not to be sent here. ErrUnproven is a definite no; any other
-// error means that the answer is not known.
-func (c *Callers) Authenticate(ctx context.Context, audiences []string, raw string) (*Caller, error) {
+// Authenticate proves a ServiceAccount, which calls from an address, by a token of its own whose audience is one of audiences: a token
+// that a pod has for kube-apiserver, or for another service, is not to be sent here. ErrUnproven is a definite no; any other error means
+// that the answer is not known.
+func (c *Callers) Authenticate(ctx context.Context, from netip.Addr, audiences []string, raw string) (*Caller, error) {
 	if len(audiences) == 0 { // kube-apiserver would take none for its own
 		return nil, ErrUnproven
 	}
@@ -112,7 +115,7 @@ func (c *Callers) Authenticate(ctx context.Context, audiences []string, raw stri
 		return nil, ErrUnproven
 	}
 	key := digestOf(raw, audiences)
-	id, err := c.identify(ctx, key, raw, audiences)
+	id, err := c.identify(ctx, from, key, raw, audiences)
 	if err != nil {
 		return nil, err
 	}
@@ -126,11 +129,11 @@ func (c *Callers) Authenticate(ctx context.Context, audiences []string, raw stri
 // ServiceAccount says whose a token is, by namespace and name, if it is a ServiceAccount's for this audience, which is an issuer of ours,
 // and for no other: whoever else it is for has been shown it, and could show it here. Both are empty for a definite no; an error means
 // that the answer is not known.
-func (c *Callers) ServiceAccount(ctx context.Context, audience, raw string) (namespace, name string, err error) {
+func (c *Callers) ServiceAccount(ctx context.Context, from netip.Addr, audience, raw string) (namespace, name string, err error) {
 	if !slices.Equal(token.PeekAudience(raw), []string{audience}) { // which kube-apiserver's yes makes true
 		return "", "", nil
 	}
-	caller, err := c.Authenticate(ctx, []string{audience}, raw)
+	caller, err := c.Authenticate(ctx, from, []string{audience}, raw)
 	switch {
 	case errors.Is(err, ErrUnproven):
 		return "", "", nil
@@ -143,8 +146,8 @@ func (c *Callers) ServiceAccount(ctx context.Context, audience, raw string) (nam
 
 // Workload says whose a token is if it is a ServiceAccount's for the audience, which is the identifier of a ResourceServer. Nil is a
 // definite no; an error means that the answer is not known.
-func (c *Callers) Workload(ctx context.Context, audience, raw string) (*token.Workload, error) {
-	caller, err := c.Authenticate(ctx, []string{audience}, raw)
+func (c *Callers) Workload(ctx context.Context, from netip.Addr, audience, raw string) (*token.Workload, error) {
+	caller, err := c.Authenticate(ctx, from, []string{audience}, raw)
 	switch {
 	case errors.Is(err, ErrUnproven):
 		return nil, nil
@@ -166,12 +169,12 @@ func digestOf(raw string, audiences []string) digest {
 }
 
 // identify asks kube-apiserver whose token it is; nobody's is the zero identity.
-func (c *Callers) identify(ctx context.Context, key digest, raw string, audiences []string) (identity, error) {
+func (c *Callers) identify(ctx context.Context, from netip.Addr, key digest, raw string, audiences []string) (identity, error) {
 	if cached, ok := c.identities.Get(key); ok {
 		return cached.(identity), nil
 	}
 	var status authenticationv1.TokenReviewStatus
-	err := c.call(ctx, func(ctx context.Context) error {
+	err := c.call(ctx, limit.Network(from), true, func(ctx context.Context) error {
 		review := &authenticationv1.TokenReview{Spec: authenticationv1.TokenReviewSpec{Token: raw, Audiences: audiences}}
 		answer, err := c.reviews.Create(ctx, review, metav1.CreateOptions{})
 		if err != nil {
@@ -215,7 +218,7 @@ func (c *Callers) MayReview(ctx context.Context, who *Caller, r *registry.Resour
 		},
 	}}
 	allowed := false
-	err := c.call(ctx, func(ctx context.Context) error {
+	err := c.call(ctx, netip.Prefix{}, false, func(ctx context.Context) error {
 		answer, err := c.access.Create(ctx, review, metav1.CreateOptions{})
 		if err != nil {
 			return fmt.Errorf("ask kube-apiserver what %s may do: %w", who.user.Username, opaque{err})
@@ -245,17 +248,17 @@ func authorizationExtra(extra map[string]authenticationv1.ExtraValue) map[string
 	return out
 }
 
-// call runs f when its turn has come, for a bounded time.
-func (c *Callers) call(ctx context.Context, f func(context.Context) error) error {
+// call runs f when its turn has come, for a bounded time. What is asked about a caller who has proven to be somebody is not counted by
+// network.
+func (c *Callers) call(ctx context.Context, network netip.Prefix, counted bool, f func(context.Context) error) error {
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
-	select {
-	case c.slots <- struct{}{}:
-		defer func() { <-c.slots }()
-		return f(ctx)
-	case <-ctx.Done():
+	done, err := c.turns.Take(ctx, network, counted)
+	if err != nil {
 		return ErrBusy
 	}
+	defer done()
+	return f(ctx)
 }
 
 // opaque hides what kind of error kube-apiserver gave: its Status is for us, not for who called us.

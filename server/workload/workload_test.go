@@ -3,6 +3,8 @@ package workload_test
 import (
 	"context"
 	"errors"
+	"fmt"
+	"net/netip"
 	"os"
 	"strings"
 	"sync"
@@ -57,9 +59,12 @@ func (c *clock) advance(d time.Duration) {
 	c.now = c.now.Add(d)
 }
 
+// from is where callers are, unless a test is about that.
+var from = netip.MustParseAddr("192.0.2.1")
+
 func authenticate(t *testing.T, c *workload.Callers, raw string, audiences ...string) *workload.Caller {
 	t.Helper()
-	caller, err := c.Authenticate(t.Context(), audiences, raw)
+	caller, err := c.Authenticate(t.Context(), from, audiences, raw)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -110,7 +115,7 @@ func TestUnproven(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			before := w.Requests("tokenreviews")
-			if caller, err := c.Authenticate(t.Context(), test.audiences, test.raw); !errors.Is(err, workload.ErrUnproven) {
+			if caller, err := c.Authenticate(t.Context(), from, test.audiences, test.raw); !errors.Is(err, workload.ErrUnproven) {
 				t.Errorf("got %+v, %v", caller, err)
 			}
 			if asked := w.Requests("tokenreviews") - before; asked != test.asks {
@@ -125,7 +130,7 @@ func TestWhatIsRememberedIsBoundToTheAudiences(t *testing.T) {
 	c, _ := cluster.Callers(t, time.Now)
 	raw := cluster.Token(t, cluster.Account(t), issuer)
 	for range 2 {
-		if _, err := c.Authenticate(t.Context(), []string{other}, raw); !errors.Is(err, workload.ErrUnproven) {
+		if _, err := c.Authenticate(t.Context(), from, []string{other}, raw); !errors.Is(err, workload.ErrUnproven) {
 			t.Errorf("at another issuer: %v", err)
 		}
 		authenticate(t, c, raw, issuer)
@@ -184,12 +189,52 @@ func TestAnswersAreKeptForSeconds(t *testing.T) {
 	// kube-apiserver keeps what it found out about a token for 10 s as well.
 	err := wait.PollUntilContextTimeout(t.Context(), 100*time.Millisecond, time.Minute, true, func(ctx context.Context) (bool, error) {
 		now.advance(11 * time.Second)
-		_, err := c.Authenticate(ctx, []string{issuer}, raw)
+		_, err := c.Authenticate(ctx, from, []string{issuer}, raw)
 		return errors.Is(err, workload.ErrUnproven), nil
 	})
 	if err != nil {
 		t.Errorf("a deleted ServiceAccount is still a caller: %v", err)
 	}
+}
+
+// Row: starving others: who sends forged tokens from one network, and has kube-apiserver asked about each, has a few questions under way;
+// a caller from another network is proven meanwhile, and may review.
+func TestForgedTokensDoNotKeepOthersWaiting(t *testing.T) {
+	c, w := cluster.Callers(t, time.Now)
+	account := cluster.Account(t)
+	cluster.Allow(t, account, "review")
+	honest, forged := cluster.Token(t, account, issuer), cluster.Token(t, cluster.Account(t), issuer)
+	payload := strings.Split(forged, ".")[1]
+	release := w.Hold(payload)
+	defer release()
+	var forgers sync.WaitGroup
+	for i := range 200 {
+		raw := fmt.Sprintf("%s%04d", forged[:len(forged)-4], i)
+		forgers.Go(func() {
+			if _, err := c.Authenticate(t.Context(), from, []string{issuer}, raw); !errors.Is(err, workload.ErrUnproven) && !errors.Is(err, workload.ErrBusy) {
+				t.Errorf("a forged token: %v", err)
+			}
+		})
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	const share = 4
+	err := wait.PollUntilContextCancel(ctx, time.Millisecond, true, func(context.Context) (bool, error) { return w.Requests("tokenreviews") >= share, nil })
+	if err != nil {
+		t.Fatal(err)
+	}
+	caller, err := c.Authenticate(ctx, netip.MustParseAddr("192.0.2.2"), []string{issuer}, honest)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if ok, err := c.MayReview(ctx, caller, photos()); err != nil || !ok {
+		t.Errorf("%v, %v", ok, err)
+	}
+	if n := w.Requests("tokenreviews"); n != share+1 {
+		t.Errorf("%d questions; want %d about one network's callers, and one about the other's", n, share)
+	}
+	release()
+	forgers.Wait()
 }
 
 func TestAnAPIServerThatIsAwayIsNotANo(t *testing.T) {
@@ -213,10 +258,10 @@ func TestAnAPIServerThatIsAwayIsNotANo(t *testing.T) {
 		t.Fatal(err)
 	}
 	authenticate(t, c, known, issuer) // who was proven a moment ago still is
-	if _, err := c.Authenticate(t.Context(), []string{issuer}, unknown); err == nil || errors.Is(err, workload.ErrUnproven) {
+	if _, err := c.Authenticate(t.Context(), from, []string{issuer}, unknown); err == nil || errors.Is(err, workload.ErrUnproven) {
 		t.Errorf("an unknown caller: %v", err)
 	}
-	if namespace, name, err := c.ServiceAccount(t.Context(), issuer, unknown); err == nil {
+	if namespace, name, err := c.ServiceAccount(t.Context(), from, issuer, unknown); err == nil {
 		t.Errorf("an unknown token is answered with %q %q", namespace, name)
 	}
 	if _, err := c.MayReview(t.Context(), caller, photos()); err == nil {

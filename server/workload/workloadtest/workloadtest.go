@@ -3,7 +3,9 @@
 package workloadtest
 
 import (
+	"bytes"
 	"context"
+	"io"
 	"net/http"
 	"path/filepath"
 	"slices"
@@ -82,6 +84,15 @@ type Wire struct {
 	next  http.RoundTripper
 	mu    sync.Mutex
 	count map[string]int
+	// held is what the body of a request contains that has to wait until released is closed.
+	held     string
+	released chan struct{}
+}
+
+// Hold keeps requests whose body contains held waiting until the test calls release. It has to be called before there are requests.
+func (w *Wire) Hold(held string) (release func()) {
+	w.held, w.released = held, make(chan struct{})
+	return sync.OnceFunc(func() { close(w.released) })
 }
 
 // RoundTrip implements http.RoundTripper.
@@ -89,7 +100,29 @@ func (w *Wire) RoundTrip(r *http.Request) (*http.Response, error) {
 	w.mu.Lock()
 	w.count[filepath.Base(r.URL.Path)]++
 	w.mu.Unlock()
+	if w.released != nil {
+		if err := w.hold(r); err != nil {
+			return nil, err
+		}
+	}
 	return w.next.RoundTrip(r)
+}
+
+func (w *Wire) hold(r *http.Request) error {
+	body, err := r.GetBody()
+	if err != nil {
+		return err
+	}
+	content, err := io.ReadAll(body)
+	if err != nil || !bytes.Contains(content, []byte(w.held)) {
+		return err
+	}
+	select {
+	case <-w.released:
+		return nil
+	case <-r.Context().Done():
+		return context.Cause(r.Context())
+	}
 }
 
 // Requests is how many there were for the resource, in the plural.
