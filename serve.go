@@ -30,6 +30,7 @@ import (
 	"github.com/latchkey-io/latchkey/server/loglimit"
 	"github.com/latchkey-io/latchkey/server/logout"
 	"github.com/latchkey-io/latchkey/server/outbound"
+	"github.com/latchkey-io/latchkey/server/pages"
 	"github.com/latchkey-io/latchkey/server/registry"
 	"github.com/latchkey-io/latchkey/server/review"
 	"github.com/latchkey-io/latchkey/server/storage"
@@ -239,7 +240,11 @@ func (p *process) stores() (*stores, error) {
 		p.logger.Warn("grants are kept in memory: they are lost on restart, and only one replica may run")
 		return &stores{memory.New(p.clock.Now), memory.NewDevices(p.clock.Now), memory.NewSignOuts(p.clock.Now)}, nil
 	}
-	config := kubernetes.Config{Client: p.client, Namespace: p.options.namespace, Now: p.clock.Now, Logger: p.logger, OnWrite: p.metrics.StoreWrite}
+	all, err := pages.New(p.config)
+	if err != nil {
+		return nil, err
+	}
+	config := kubernetes.Config{Client: p.client, Pages: all, Namespace: p.options.namespace, Now: p.clock.Now, Logger: p.logger, OnWrite: p.metrics.StoreWrite}
 	grants, err := kubernetes.New(config)
 	if err != nil {
 		return nil, err

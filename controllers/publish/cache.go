@@ -12,18 +12,23 @@ import (
 
 	"github.com/latchkey-io/latchkey/api/v1alpha1"
 	"github.com/latchkey-io/latchkey/controllers/compile"
+	"github.com/latchkey-io/latchkey/server/pages"
 )
 
 // NewCache makes the cache of a server: the kinds in all namespaces, Secrets in the operator's only. Of each object it keeps what a server
 // reads, and nothing else: see keep. What it returns is shared and must not be changed. The watchdog learns of watches that break.
 func NewCache(config *rest.Config, scheme *runtime.Scheme, namespace string, watchdog *Watchdog) (cache.Cache, error) {
+	lists, err := pages.New(config)
+	if err != nil {
+		return nil, err
+	}
 	noCopy := true
 	return cache.New(config, cache.Options{
 		Scheme:                       scheme,
 		DefaultUnsafeDisableDeepCopy: &noCopy,
 		DefaultTransform:             keep,
 		DefaultWatchErrorHandler:     watchdog.handler(),
-		NewInformer:                  newInformer,
+		NewInformer:                  (&informers{lists, scheme}).newInformer,
 		ByObject:                     map[client.Object]cache.ByObject{&corev1.Secret{}: {Namespaces: map[string]cache.Config{namespace: {}}}},
 	})
 }

@@ -4,67 +4,80 @@ import (
 	"context"
 	"time"
 
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
-	"k8s.io/apimachinery/pkg/apis/meta/internalversion"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 	toolscache "k8s.io/client-go/tools/cache"
+	"sigs.k8s.io/controller-runtime/pkg/client/apiutil"
+
+	"github.com/latchkey-io/latchkey/api/v1alpha1"
+	"github.com/latchkey-io/latchkey/server/pages"
 )
 
-// pageSize is how many objects are read at once when all are read.
-const pageSize = 500
-
-// newInformer makes an informer that reads what there is in pages, of which only what is kept stays in memory. A stream of events
-// (WatchList) would save as much memory, and take twice as much time: each of its objects comes in an envelope, parsed by itself.
-func newInformer(lw toolscache.ListerWatcher, example runtime.Object, resync time.Duration, indexers toolscache.Indexers) toolscache.SharedIndexInformer {
-	inner := toolscache.ToListerWatcherWithContext(lw)
-	return toolscache.NewSharedIndexInformer(paged{&toolscache.ListWatch{
-		ListWithContextFunc: func(ctx context.Context, o metav1.ListOptions) (runtime.Object, error) {
-			return listPages(o, func(o metav1.ListOptions) (runtime.Object, error) { return inner.ListWithContext(ctx, o) })
-		},
-		WatchFuncWithContext: inner.WatchWithContext,
-	}}, example, resync, indexers)
+// informers makes the informers of a cache.
+type informers struct {
+	pages  *pages.Client
+	scheme *runtime.Scheme
 }
 
-// paged is a ListWatch whose list is to be preferred to a stream of events.
-type paged struct{ *toolscache.ListWatch }
+// newInformer makes an informer that reads in pages what there is of our kinds, and keeps of each object what is read of it.
+func (i *informers) newInformer(lw toolscache.ListerWatcher, example runtime.Object, resync time.Duration, indexers toolscache.Indexers) toolscache.SharedIndexInformer {
+	gvk, err := apiutil.GVKForObject(example, i.scheme)
+	if err == nil && gvk.Group == v1alpha1.GroupVersion.Group {
+		lw = pages.ListerWatcher(i.lister(gvk), toolscache.ToListerWatcherWithContext(lw).WatchWithContext)
+	}
+	return toolscache.NewSharedIndexInformer(lw, example, resync, indexers)
+}
 
-// IsWatchListSemanticsUnSupported implements what reflectors ask for that.
-func (paged) IsWatchListSemanticsUnSupported() bool { return true }
-
-// listPages reads all there is now. That is at least as new as whatever version was asked for.
-func listPages(o metav1.ListOptions, list func(metav1.ListOptions) (runtime.Object, error)) (runtime.Object, error) {
-	o.ResourceVersion, o.ResourceVersionMatch, o.Limit = "", "", pageSize
-	all := &internalversion.List{}
-	for {
-		page, err := list(o)
-		if apierrors.IsResourceExpired(err) && o.Continue != "" { // this took longer than etcd remembers
-			o.Continue, o.Limit, all.Items = "", 0, nil
-			continue
-		}
-		if err != nil {
-			return nil, err
-		}
-		listed, err := meta.ListAccessor(page)
-		if err != nil {
-			return nil, err
-		}
-		if err := keepPage(all, page); err != nil {
-			return nil, err
-		}
-		if o.Continue = listed.GetContinue(); o.Continue == "" {
-			all.ResourceVersion = listed.GetResourceVersion()
-			return all, nil
-		}
+func (i *informers) lister(gvk schema.GroupVersionKind) toolscache.ListWithContextFunc {
+	resource := resourceOf(gvk)
+	return func(ctx context.Context, o metav1.ListOptions) (runtime.Object, error) {
+		return i.pages.List(ctx, resource, "", o, func(read func(any) error) (runtime.Object, error) {
+			object, err := i.scheme.New(gvk)
+			if err == nil {
+				err = read(listed(object))
+			}
+			if err == nil {
+				_, err = keep(object)
+			}
+			return object, err
+		})
 	}
 }
 
-// keepPage adds what is kept of a page, each object by itself: none keeps the memory of the page.
-func keepPage(all *internalversion.List, page runtime.Object) error {
-	return meta.EachListItemWithAlloc(page, func(o runtime.Object) error {
-		_, err := keep(o)
-		all.Items = append(all.Items, o)
-		return err
-	})
+// resourceOf is what the API server calls a kind of ours, all of which are called as is usual.
+func resourceOf(kind schema.GroupVersionKind) string {
+	resource, _ := meta.UnsafeGuessKindToResource(kind)
+	return resource.Resource
 }
+
+// listed is what a list's object is decoded into: the object itself, of a client without what keep would take out at once, which is most of
+// what there is to decode.
+func listed(object runtime.Object) any {
+	c, ok := object.(*v1alpha1.OAuthClient)
+	if !ok {
+		return object
+	}
+	into := &listedClient{OAuthClient: c}
+	into.Metadata.ObjectMeta, into.Status.OAuthClientStatus = &c.ObjectMeta, &c.Status
+	return into
+}
+
+type listedClient struct {
+	*v1alpha1.OAuthClient `json:",inline"`
+	Metadata              struct {
+		*metav1.ObjectMeta `json:",inline"`
+		ManagedFields      skipped `json:"managedFields"`
+	} `json:"metadata"`
+	Status struct {
+		*v1alpha1.OAuthClientStatus `json:",inline"`
+		Conditions                  skipped `json:"conditions"`
+	} `json:"status"`
+}
+
+// skipped is decoded from anything, and keeps nothing of it.
+type skipped struct{}
+
+// UnmarshalJSON implements json.Unmarshaler.
+func (skipped) UnmarshalJSON([]byte) error { return nil }

@@ -1,79 +1,58 @@
 package publish
 
 import (
-	"errors"
-	"fmt"
+	"encoding/json"
+	"reflect"
 	"testing"
 
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
-	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	kubernetesjson "sigs.k8s.io/json"
+	"sigs.k8s.io/randfill"
 
 	"github.com/latchkey-io/latchkey/api/v1alpha1"
 )
 
-// clientsOf are n clients, from the one with the number first.
-func clientsOf(first, n int, next string) *v1alpha1.OAuthClientList {
-	list := &v1alpha1.OAuthClientList{ListMeta: metav1.ListMeta{ResourceVersion: "42", Continue: next}}
-	for i := range n {
-		c := v1alpha1.OAuthClient{ObjectMeta: manyMembers()}
-		c.Name = fmt.Sprint(first + i)
-		list.Items = append(list.Items, c)
-	}
-	return list
+// everything fills all there is in an object, lists and maps with one member.
+func everything(object runtime.Object) {
+	randfill.NewWithSeed(1).NilChance(0).NumElements(1, 1).Funcs(
+		func(t *metav1.Time, _ randfill.Continue) { *t = metav1.Unix(1_700_000_000, 0) },
+		func(f *metav1.FieldsV1, _ randfill.Continue) { *f = *metav1.NewFieldsV1(`{"f:spec":{}}`) },
+	).Fill(object)
 }
 
-func TestAllPagesAreReadAndTrimmed(t *testing.T) {
-	var asked []metav1.ListOptions
-	all, err := listPages(metav1.ListOptions{ResourceVersion: "0", LabelSelector: "a=b"}, func(o metav1.ListOptions) (runtime.Object, error) {
-		asked = append(asked, o)
-		switch o.Continue {
-		case "":
-			return clientsOf(0, pageSize, "second"), nil
-		case "second":
-			return clientsOf(pageSize, 3, ""), nil
+// Of an object with all that it can have, what is decoded without what nobody reads is what is kept of all of it.
+func TestWhatListsSkipNobodyKeeps(t *testing.T) {
+	for _, empty := range []runtime.Object{&v1alpha1.OAuthClient{}, &v1alpha1.LocalUser{}, &v1alpha1.ResourceServer{}, &v1alpha1.AuthorizationServer{}} {
+		full := empty.DeepCopyObject()
+		everything(full)
+		raw, err := json.Marshal(full)
+		if err != nil {
+			t.Fatal(err)
 		}
-		return nil, fmt.Errorf("continue: %q", o.Continue)
-	})
-	if err != nil || len(asked) != 2 {
-		t.Fatalf("%d requests, %v", len(asked), err)
-	}
-	for _, o := range asked { // with a version, the API server would ignore the limit, or answer from a while ago
-		if o.Limit != pageSize || o.ResourceVersion != "" || o.LabelSelector != "a=b" {
-			t.Errorf("%+v", o)
+		whole, skipping := empty.DeepCopyObject(), empty.DeepCopyObject()
+		for into, kept := range map[any]runtime.Object{any(whole): whole, listed(skipping): skipping} {
+			if err := kubernetesjson.UnmarshalCaseSensitivePreserveInts(raw, into); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := keep(kept); err != nil {
+				t.Fatal(err)
+			}
 		}
-	}
-	items, err := meta.ExtractList(all)
-	if err != nil || len(items) != pageSize+3 {
-		t.Fatalf("%d objects, %v", len(items), err)
-	}
-	for i, item := range items {
-		if c := item.(*v1alpha1.OAuthClient); c.Name != fmt.Sprint(i) || c.ManagedFields != nil || c.Annotations != nil {
-			t.Fatalf("%d: %+v", i, c)
+		if !reflect.DeepEqual(whole, skipping) {
+			t.Errorf("%T: of the whole %+v, by skipping %+v", empty, whole, skipping)
 		}
-	}
-	if listed, err := meta.ListAccessor(all); err != nil || listed.GetResourceVersion() != "42" || listed.GetContinue() != "" {
-		t.Errorf("%+v, %v", listed, err)
 	}
 }
 
-// A list that takes longer than the API server remembers is read as a whole, and nothing is in it twice.
-func TestListThatHasExpiredIsReadAtOnce(t *testing.T) {
-	all, err := listPages(metav1.ListOptions{}, func(o metav1.ListOptions) (runtime.Object, error) {
-		switch {
-		case o.Continue != "":
-			return nil, apierrors.NewResourceExpired("too old")
-		case o.Limit == 0:
-			return clientsOf(0, 7, ""), nil
+// What is asked of the API server for a kind is guessed from its name; these are the names of the CRDs.
+func TestResourcesOfKinds(t *testing.T) {
+	for kind, want := range map[string]string{
+		"AuthorizationServer": "authorizationservers", "OAuthClient": "oauthclients", "ResourceServer": "resourceservers", "LocalUser": "localusers",
+	} {
+		if got := resourceOf(schema.GroupVersionKind{Kind: kind}); got != want {
+			t.Errorf("%s: %s, want %s", kind, got, want)
 		}
-		return clientsOf(0, 2, "second"), nil
-	})
-	if err != nil || meta.LenList(all) != 7 {
-		t.Errorf("%d objects, %v", meta.LenList(all), err)
-	}
-	broken := errors.New("broken")
-	if _, err := listPages(metav1.ListOptions{}, func(metav1.ListOptions) (runtime.Object, error) { return nil, broken }); !errors.Is(err, broken) {
-		t.Errorf("a failure became %v", err)
 	}
 }

@@ -72,14 +72,12 @@ func (p *Publisher) Ready() error {
 
 // Start publishes until the context ends. It returns early only when the cache can't be watched.
 func (p *Publisher) Start(ctx context.Context) error {
-	registrations, err := p.watch(ctx)
+	told, err := p.watch(ctx)
 	if err != nil {
 		return err
 	}
-	for _, r := range registrations {
-		if !toolscache.WaitForCacheSync(ctx.Done(), r.HasSynced) {
-			return ctx.Err()
-		}
+	if !toolscache.WaitFor(ctx, "", told...) {
+		return ctx.Err()
 	}
 	p.publish(ctx)
 	judge := time.NewTicker(judgeEvery)

@@ -54,9 +54,9 @@ func generationChanged(before, after client.Object) bool {
 	return before.GetGeneration() != after.GetGeneration()
 }
 
-// watch registers for the events of every source.
-func (p *Publisher) watch(ctx context.Context) ([]toolscache.ResourceEventHandlerRegistration, error) {
-	var registrations []toolscache.ResourceEventHandlerRegistration
+// watch registers for the events of every source. What it returns is done when all there was has been told.
+func (p *Publisher) watch(ctx context.Context) ([]toolscache.DoneChecker, error) {
+	var told []toolscache.DoneChecker
 	for _, s := range sources {
 		informer, err := p.config.Cache.GetInformer(ctx, s.object)
 		if err != nil {
@@ -66,9 +66,9 @@ func (p *Publisher) watch(ctx context.Context) ([]toolscache.ResourceEventHandle
 		if err != nil {
 			return nil, err
 		}
-		registrations = append(registrations, r)
+		told = append(told, r.HasSyncedChecker())
 	}
-	return registrations, nil
+	return told, nil
 }
 
 func (p *Publisher) handler(s source) toolscache.ResourceEventHandler {

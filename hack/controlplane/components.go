@@ -82,6 +82,9 @@ func (cp *ControlPlane) StartAPIServer(ctx context.Context) error {
 // StopAPIServer ends kube-apiserver and leaves the rest running, as in an outage.
 func (cp *ControlPlane) StopAPIServer() error { return cp.apiServer.Stop(stopGrace) }
 
+// PIDs are the ids of the processes of kube-apiserver and its etcd.
+func (cp *ControlPlane) PIDs() []int { return []int{cp.apiServer.PID(), cp.etcd.PID()} }
+
 func (cp *ControlPlane) startControllerManager(ctx context.Context) error {
 	client, err := rest.HTTPClientFor(&rest.Config{TLSClientConfig: rest.TLSClientConfig{CAFile: cp.credentials.ca}})
 	if err != nil {

@@ -22,6 +22,7 @@ import (
 	"github.com/latchkey-io/latchkey/server/oauth"
 	"github.com/latchkey-io/latchkey/server/registry"
 	"github.com/latchkey-io/latchkey/server/registry/registrytest"
+	"github.com/latchkey-io/latchkey/server/pages"
 	"github.com/latchkey-io/latchkey/server/store"
 	"github.com/latchkey-io/latchkey/server/store/kubernetes"
 	"github.com/latchkey-io/latchkey/server/token"
@@ -46,8 +47,10 @@ func newReplica(t *testing.T) *replica {
 	must(t, v1alpha1.AddToScheme(scheme))
 	c, err := client.NewWithWatch(config, client.Options{Scheme: scheme})
 	must(t, err)
+	all, err := pages.New(config)
+	must(t, err)
 	quiet := slog.New(slog.DiscardHandler)
-	kept := kubernetes.Config{Client: c, Namespace: operatorNamespace, Logger: quiet}
+	kept := kubernetes.Config{Client: c, Pages: all, Namespace: operatorNamespace, Logger: quiet}
 	grants, err := kubernetes.New(kept)
 	must(t, err)
 	devices, err := kubernetes.NewDevices(kept)

@@ -31,6 +31,7 @@ import (
 	"github.com/latchkey-io/latchkey/hack/controlplane"
 	"github.com/latchkey-io/latchkey/server"
 	"github.com/latchkey-io/latchkey/server/oauth"
+	"github.com/latchkey-io/latchkey/server/pages"
 	"github.com/latchkey-io/latchkey/server/registry"
 	"github.com/latchkey-io/latchkey/server/registry/registrytest"
 	"github.com/latchkey-io/latchkey/server/store"
@@ -96,7 +97,11 @@ func newSite(t *testing.T, replicas int) *site {
 func (s *site) start() *replica {
 	s.t.Helper()
 	r := &replica{}
-	config := kubernetes.Config{Client: s.client, Namespace: s.namespace, OnWrite: func(string) { r.writes.Add(1) }, Logger: slog.New(slog.DiscardHandler)}
+	all, err := pages.New(cluster.RESTConfig())
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	config := kubernetes.Config{Client: s.client, Pages: all, Namespace: s.namespace, OnWrite: func(string) { r.writes.Add(1) }, Logger: slog.New(slog.DiscardHandler)}
 	devices, err := kubernetes.NewDevices(config)
 	if err != nil {
 		s.t.Fatal(err)

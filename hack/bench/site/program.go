@@ -81,7 +81,7 @@ func (s *Site) run(ctx context.Context, command string, o Server) (*Program, err
 			return nil, errors.Join(err, p.Stop(programGrace))
 		}
 	}
-	err = Poll(ctx, readyTimeout, 2*time.Millisecond, func(ctx context.Context) (bool, error) {
+	err = Poll(ctx, readyTimeout, 10*time.Millisecond, func(ctx context.Context) (bool, error) {
 		if !p.Running() {
 			return false, p.Failure()
 		}

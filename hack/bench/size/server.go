@@ -90,8 +90,11 @@ func (b *bench) withAll(ctx context.Context) error {
 	})
 }
 
-// server starts one, lets it rest, and hands it over with its memory.
+// server starts one when kube-apiserver is idle, lets it rest, and hands it over with its memory.
 func (b *bench) server(ctx context.Context, name string, use func(context.Context, *site.Program, memory, heap) error) (err error) {
+	if err := b.Settle(ctx); err != nil {
+		return err
+	}
 	p, err := b.StartServer(ctx, site.Server{})
 	if err != nil {
 		return err

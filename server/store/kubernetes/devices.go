@@ -21,13 +21,14 @@ var _ store.Devices = (*Devices)(nil)
 // NewDevices makes a Devices. Start must run for it to read from memory.
 func NewDevices(c Config) (*Devices, error) {
 	objects, err := newObjects(c, kind[store.Device, *v1alpha1.OAuthDeviceAuthorization]{
-		noun:    "device authorization",
-		empty:   func() *v1alpha1.OAuthDeviceAuthorization { return &v1alpha1.OAuthDeviceAuthorization{} },
-		list:    func() client.ObjectList { return &v1alpha1.OAuthDeviceAuthorizationList{} },
-		encode:  newDeviceObject,
-		decode:  newDeviceEntry,
-		same:    func(stored, d *store.Device) bool { return stored.ID == d.ID },
-		lasting: func(*store.Device, time.Time) bool { return true },
+		noun:     "device authorization",
+		resource: "oauthdeviceauthorizations",
+		empty:    func() *v1alpha1.OAuthDeviceAuthorization { return &v1alpha1.OAuthDeviceAuthorization{} },
+		list:     func() client.ObjectList { return &v1alpha1.OAuthDeviceAuthorizationList{} },
+		encode:   newDeviceObject,
+		decode:   newDeviceEntry,
+		same:     func(stored, d *store.Device) bool { return stored.ID == d.ID },
+		lasting:  func(*store.Device, time.Time) bool { return true },
 	}, nil)
 	return &Devices{objects}, err
 }

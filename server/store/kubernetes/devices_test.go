@@ -32,9 +32,7 @@ func newDeviceReplica(t testing.TB, cp *controlplane.ControlPlane, namespace str
 	}
 	r := &deviceReplica{}
 	var err error
-	r.Devices, err = kubernetes.NewDevices(kubernetes.Config{
-		Client: newClient(t, config), Namespace: namespace, Now: now, OnWrite: func(string) { r.writes.Add(1) },
-	})
+	r.Devices, err = kubernetes.NewDevices(newConfig(t, config, namespace, now, &r.writes))
 	if err != nil {
 		t.Fatal(err)
 	}

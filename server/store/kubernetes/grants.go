@@ -32,12 +32,13 @@ func New(c Config) (*Store, error) {
 
 func grantKind() kind[store.Grant, *v1alpha1.OAuthGrant] {
 	return kind[store.Grant, *v1alpha1.OAuthGrant]{
-		noun:   "grant",
-		empty:  func() *v1alpha1.OAuthGrant { return &v1alpha1.OAuthGrant{} },
-		list:   func() client.ObjectList { return &v1alpha1.OAuthGrantList{} },
-		encode: newGrantObject,
-		decode: newGrantEntry,
-		same:   func(stored, g *store.Grant) bool { return stored.Attempt == g.Attempt },
+		noun:     "grant",
+		resource: "oauthgrants",
+		empty:    func() *v1alpha1.OAuthGrant { return &v1alpha1.OAuthGrant{} },
+		list:     func() client.ObjectList { return &v1alpha1.OAuthGrantList{} },
+		encode:   newGrantObject,
+		decode:   newGrantEntry,
+		same:     func(stored, g *store.Grant) bool { return stored.Attempt == g.Attempt },
 		// One that is over, as far as memory knows, another replica may have refreshed.
 		lasting: func(g *store.Grant, now time.Time) bool { return now.Before(g.ExpiresAt) || !g.RevokedAt.IsZero() },
 	}

@@ -14,6 +14,8 @@ import (
 	"time"
 
 	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/latchkey-io/latchkey/server/pages"
 )
 
 const (
@@ -42,6 +44,8 @@ type Config struct {
 	// Client reads and writes live: it must not read from a cache. Its scheme knows v1alpha1, and its rest.Config has neither a
 	// Timeout, which would cut the watch, nor the default rate limit of 5 requests a second.
 	Client client.WithWatch
+	// Pages reads all there is. Its rest.Config has no Timeout either.
+	Pages *pages.Client
 	// Namespace is the operator's. Objects in any other are nobody's: tenants may write there.
 	Namespace string
 	// Now is the clock; time.Now when nil.

@@ -23,6 +23,7 @@ import (
 
 	"github.com/latchkey-io/latchkey/api/v1alpha1"
 	"github.com/latchkey-io/latchkey/hack/controlplane"
+	"github.com/latchkey-io/latchkey/server/pages"
 	"github.com/latchkey-io/latchkey/server/store"
 	"github.com/latchkey-io/latchkey/server/store/kubernetes"
 )
@@ -97,14 +98,24 @@ func newIdleReplica(t testing.TB, cp *controlplane.ControlPlane, namespace strin
 	}
 	r := &replica{}
 	var err error
-	r.Store, err = kubernetes.New(kubernetes.Config{
-		Client: newClient(t, config), Namespace: namespace, Now: now,
-		OnWrite: func(string) { r.writes.Add(1) },
-	})
+	r.Store, err = kubernetes.New(newConfig(t, config, namespace, now, &r.writes))
 	if err != nil {
 		t.Fatal(err)
 	}
 	return r
+}
+
+// newConfig is what a process's stores share. Its writes are counted.
+func newConfig(t testing.TB, config *rest.Config, namespace string, now func() time.Time, writes *atomic.Int64) kubernetes.Config {
+	t.Helper()
+	all, err := pages.New(config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return kubernetes.Config{
+		Client: newClient(t, config), Pages: all, Namespace: namespace, Now: now,
+		OnWrite: func(string) { writes.Add(1) },
+	}
 }
 
 const poll = 5 * time.Millisecond

@@ -10,20 +10,24 @@ import (
 	"github.com/go-logr/logr"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/util/wait"
 	"k8s.io/apimachinery/pkg/watch"
 	"k8s.io/client-go/tools/cache"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
+	"github.com/latchkey-io/latchkey/server/pages"
 	"github.com/latchkey-io/latchkey/server/store"
 )
 
 // kind is how values of type V are kept as objects of type O.
 type kind[V any, O client.Object] struct {
 	// noun is what errors call a value.
-	noun  string
-	empty func() O
-	list  func() client.ObjectList
+	noun string
+	// resource is what the API server calls the kind.
+	resource string
+	empty    func() O
+	list     func() client.ObjectList
 	// encode makes an object that shares nothing with the value.
 	encode func(namespace string, value *V) O
 	decode func(O) *entry[V]
@@ -37,6 +41,7 @@ type kind[V any, O client.Object] struct {
 type objects[V any, O client.Object] struct {
 	kind      kind[V, O]
 	client    client.WithWatch
+	pages     *pages.Client
 	namespace string
 	logger    *slog.Logger
 	onWrite   func(verb string)
@@ -45,8 +50,8 @@ type objects[V any, O client.Object] struct {
 }
 
 func newObjects[V any, O client.Object](c Config, k kind[V, O], place placeFunc[V]) (*objects[V, O], error) {
-	if c.Client == nil || c.Namespace == "" {
-		return nil, errors.New("store/kubernetes: a client and a namespace are needed")
+	if c.Client == nil || c.Pages == nil || c.Namespace == "" {
+		return nil, errors.New("store/kubernetes: clients and a namespace are needed")
 	}
 	if c.Now == nil {
 		c.Now = time.Now
@@ -58,7 +63,7 @@ func newObjects[V any, O client.Object](c Config, k kind[V, O], place placeFunc[
 		c.OnWrite = func(string) {}
 	}
 	return &objects[V, O]{
-		kind: k, client: c.Client, namespace: c.Namespace, logger: c.Logger, onWrite: c.OnWrite,
+		kind: k, client: c.Client, pages: c.Pages, namespace: c.Namespace, logger: c.Logger, onWrite: c.OnWrite,
 		index: newIndex(c.Now, k.decode, place), turns: newTurns(),
 	}, nil
 }
@@ -87,20 +92,23 @@ func (s *objects[V, O]) Synced() bool { return s.index.synced.Load() }
 func (s *objects[V, O]) Current() bool { return s.index.current() }
 
 func (s *objects[V, O]) listerWatcher() cache.ListerWatcher {
-	return paged{&cache.ListWatch{
-		ListWithContextFunc: s.listPages,
-		WatchFuncWithContext: func(ctx context.Context, o metav1.ListOptions) (watch.Interface, error) {
-			w, err := s.client.Watch(ctx, s.kind.list(), s.options(o))
-			if err == nil {
-				s.index.touch()
-			}
-			return w, err
-		},
-	}}
+	return pages.ListerWatcher(s.list, func(ctx context.Context, o metav1.ListOptions) (watch.Interface, error) {
+		w, err := s.client.Watch(ctx, s.kind.list(), &client.ListOptions{Namespace: s.namespace, Raw: &o})
+		if err == nil {
+			s.index.touch()
+		}
+		return w, err
+	})
 }
 
-func (s *objects[V, O]) options(o metav1.ListOptions) *client.ListOptions {
-	return &client.ListOptions{Namespace: s.namespace, Raw: &o, Limit: o.Limit, Continue: o.Continue}
+// list reads all objects there are, without what nobody reads of them.
+func (s *objects[V, O]) list(ctx context.Context, o metav1.ListOptions) (runtime.Object, error) {
+	return s.pages.List(ctx, s.kind.resource, s.namespace, o, func(read func(any) error) (runtime.Object, error) {
+		object := s.kind.empty()
+		err := read(object)
+		object.SetManagedFields(nil)
+		return object, err
+	})
 }
 
 // get returns the value of the name, or store.ErrNotFound.

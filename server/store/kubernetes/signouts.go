@@ -25,13 +25,14 @@ var _ store.SignOuts = (*SignOuts)(nil)
 // NewSignOuts makes a SignOuts. Start must run for it to know anything.
 func NewSignOuts(c Config) (*SignOuts, error) {
 	objects, err := newObjects(c, kind[store.SignOut, *v1alpha1.OAuthSignOut]{
-		noun:    "sign-out",
-		empty:   func() *v1alpha1.OAuthSignOut { return &v1alpha1.OAuthSignOut{} },
-		list:    func() client.ObjectList { return &v1alpha1.OAuthSignOutList{} },
-		encode:  newSignOutObject,
-		decode:  newSignOutEntry,
-		same:    func(stored, o *store.SignOut) bool { return !stored.At.Before(o.At) },
-		lasting: func(*store.SignOut, time.Time) bool { return true },
+		noun:     "sign-out",
+		resource: "oauthsignouts",
+		empty:    func() *v1alpha1.OAuthSignOut { return &v1alpha1.OAuthSignOut{} },
+		list:     func() client.ObjectList { return &v1alpha1.OAuthSignOutList{} },
+		encode:   newSignOutObject,
+		decode:   newSignOutEntry,
+		same:     func(stored, o *store.SignOut) bool { return !stored.At.Before(o.At) },
+		lasting:  func(*store.SignOut, time.Time) bool { return true },
 	}, nil)
 	return &SignOuts{objects}, err
 }

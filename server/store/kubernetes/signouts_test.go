@@ -24,9 +24,7 @@ func newIdleSignOutReplica(t *testing.T, namespace string) *signOutReplica {
 	t.Helper()
 	r := &signOutReplica{}
 	var err error
-	r.SignOuts, err = kubernetes.NewSignOuts(kubernetes.Config{
-		Client: newClient(t, cluster.RESTConfig()), Namespace: namespace, OnWrite: func(string) { r.writes.Add(1) },
-	})
+	r.SignOuts, err = kubernetes.NewSignOuts(newConfig(t, cluster.RESTConfig(), namespace, nil, &r.writes))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -9,7 +9,7 @@ import (
 	"github.com/latchkey-io/latchkey/server/store"
 )
 
-// A replica that starts reads all grants, which are more than a page, before it says that it is synced.
+// A replica that starts reads all grants, before it says that it is synced.
 func TestAReplicaThatStartsReadsEveryPage(t *testing.T) {
 	namespace := newNamespace(t)
 	writer := newReplica(t, cluster, namespace, nil, nil)
