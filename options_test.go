@@ -2,13 +2,17 @@ package main
 
 import (
 	"encoding/pem"
+	"errors"
 	"net/http"
 	"net/http/httptest"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 
+	"github.com/latchkey-io/latchkey/server/limit"
+	"github.com/latchkey-io/latchkey/server/listen"
 	"github.com/latchkey-io/latchkey/server/outbound"
 )
 
@@ -63,6 +67,48 @@ func TestOutboundFlagsThatAreWrong(t *testing.T) {
 		o := &options{outboundCAFile: file}
 		if _, err := o.outbound(); err == nil || !strings.Contains(err.Error(), "--outbound-ca-file") {
 			t.Errorf("%s: %v", file, err)
+		}
+	}
+}
+
+// Each flag of a limit sets that limit alone, and what is no limit is said to be none.
+func TestLimitFlags(t *testing.T) {
+	for name, set := range map[string]func(*limit.Rates) *limit.Rate{
+		"--limit-pages":          func(r *limit.Rates) *limit.Rate { return &r.Page },
+		"--limit-unproven":       func(r *limit.Rates) *limit.Rate { return &r.Unproven },
+		"--limit-public-clients": func(r *limit.Rates) *limit.Rate { return &r.Public },
+		"--limit-clients":        func(r *limit.Rates) *limit.Rate { return &r.Client },
+	} {
+		for text, rate := range map[string]limit.Rate{"2.5:7": {PerSecond: 2.5, Burst: 7}, "0": {}} {
+			want := limit.DefaultRates()
+			*set(&want) = rate
+			if o, err := parseOptions("server", []string{name + "=" + text}); err != nil || o.limits != want {
+				t.Errorf("%s=%s: %+v, %v; want %+v", name, text, o, err, want)
+			}
+		}
+		for _, bad := range []string{"", "many", "-1:5", "5"} {
+			if _, err := parseOptions("server", []string{name + "=" + bad}); !errors.Is(err, errUsage) {
+				t.Errorf("%s=%s: %v", name, bad, err)
+			}
+		}
+	}
+}
+
+func TestListenerFlags(t *testing.T) {
+	proxies := []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")}
+	o, err := parseOptions("server", []string{"--max-connections=7", "--max-requests=5"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	all := o.bound([]listen.Listener{{Name: "https"}, {Name: "http"}, {Name: "review"}, {Name: "health"}}, proxies)
+	for _, l := range all {
+		if behind := l.Name == "https" || l.Name == "http"; l.MaxConnections != 7 || l.MaxRequests != 5 || (len(l.TrustedProxies) > 0) != behind {
+			t.Errorf("%+v", l)
+		}
+	}
+	for _, bad := range []string{"--max-connections=-1", "--max-requests=-1", "--max-connections=many", "--max-requests=", "--shutdown-delay=-1s", "--trusted-proxies=10.0.0.1"} {
+		if _, err := parseOptions("server", []string{bad}); err == nil {
+			t.Errorf("%s is taken", bad)
 		}
 	}
 }

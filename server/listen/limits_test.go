@@ -18,13 +18,26 @@ import (
 // started serves a listener on loopback until the test ends.
 func started(t *testing.T, l listen.Listener) (address string) {
 	t.Helper()
+	return startedWith(t, l, func(*http.Server) {})
+}
+
+// startedWith is started with a server that is changed before.
+func startedWith(t *testing.T, l listen.Listener, change func(*http.Server)) (address string) {
+	t.Helper()
 	l.Name, l.Address = "test", "127.0.0.1:0"
 	socket, err := listen.Open(t.Context(), l)
 	if err != nil {
 		t.Fatal(err)
 	}
 	s := listen.NewServer(l, slog.New(slog.DiscardHandler))
-	go func() { _ = s.Serve(socket) }() // until Close
+	change(s)
+	go func() { // until Close
+		if l.TLS != nil {
+			_ = s.ServeTLS(socket, "", "")
+		} else {
+			_ = s.Serve(socket)
+		}
+	}()
 	t.Cleanup(func() { _ = s.Close() })
 	return socket.Addr().String()
 }
@@ -134,21 +147,6 @@ func TestEveryListenerHasLimits(t *testing.T) {
 	}
 	if s.ReadHeaderTimeout > 5*time.Second || s.MaxHeaderBytes <= 0 || s.MaxHeaderBytes > 64<<10 || s.HTTP2 == nil || s.HTTP2.MaxConcurrentStreams <= 0 {
 		t.Errorf("%+v", s)
-	}
-}
-
-// A connection on which nothing comes is closed.
-func TestSilentConnectionsAreClosed(t *testing.T) {
-	plain := started(t, listen.Listener{Handler: http.NotFoundHandler(), MaxConnections: 4})
-	c := dial(t, "127.0.0.1", plain)
-	if _, err := io.WriteString(c, "GET / HTTP/1.1\r\nHost: te"); err != nil {
-		t.Fatal(err)
-	}
-	if err := c.SetReadDeadline(time.Now().Add(20 * time.Second)); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := io.ReadAll(c); isTimeout(err) {
-		t.Error("a header that never ends holds its connection")
 	}
 }
 

@@ -110,32 +110,12 @@ func TestLastUseOfEachSecretIsTold(t *testing.T) {
 
 // What a server knows and status does not say yet is written when it is told to end, as at each upgrade.
 func TestLastUseIsToldAtTheEnd(t *testing.T) {
-	name, address, state := unique(), freeAddress(t), filepath.Dir(live.CA)
-	issuer := "http://" + address
-	apply(t, "{apiVersion: oauth.latchkey.io/v1alpha1, kind: AuthorizationServer, metadata: {name: "+name+"}, spec: {issuer: '"+issuer+"'}}")
-	atEnd(t, "delete", "authorizationserver", name)
-	ready(t, resource("authorizationservers", ""), name)
+	name, issuer := newIssuer(t)
 	n := newTenant(t)
 	n.declare("app", confidential, at(name), redirects(callback), generated("app-oauth"))
 	ready(t, n.clients(), "app")
 	a := n.withCredentials(&app{t: t, issuer: issuer, redirectURI: callback}, "app-oauth")
-	log := filepath.Join(t.TempDir(), "server.log")
-	server, err := process.Start(process.Options{Name: "a server of the test's", Path: filepath.Join(state, "bin", "latchkey"), LogFile: log, Args: []string{
-		"server", "--kubeconfig=" + filepath.Join(state, "run", "latchkey-server.kubeconfig"), "--namespace=" + operatorNamespace,
-		"--http-bind-address=" + address, "--bind-address=" + freeAddress(t), "--review-bind-address=" + freeAddress(t), "--health-bind-address=" + freeAddress(t),
-		"--secret-usage-delay=1h", // nothing is written before the end
-	}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := server.Stop(patience); err != nil {
-			t.Error(err)
-		}
-		if t.Failed() {
-			t.Log(server.Tail())
-		}
-	})
+	server, _ := startServer(t, issuer, "--secret-usage-delay=1h") // nothing is written before the end
 	begin := time.Now().Truncate(time.Second)
 	eventually(t, "the server takes the client's secret", patience, func(ctx context.Context) (bool, error) {
 		return a.proves(ctx) == nil, server.Failure()
@@ -154,6 +134,42 @@ func TestLastUseIsToldAtTheEnd(t *testing.T) {
 	if err != nil || len(used) != 1 || used[ids[0]].Before(begin) || used[ids[0]].After(time.Now()) {
 		t.Errorf("told once the server has ended: %v, %v; the secret's id is %v", used, err, ids)
 	}
+}
+
+// newIssuer declares an issuer on plain http at a port of its own, where nobody serves it yet.
+func newIssuer(t *testing.T) (name, issuer string) {
+	t.Helper()
+	name, issuer = unique(), "http://"+freeAddress(t)
+	apply(t, "{apiVersion: oauth.latchkey.io/v1alpha1, kind: AuthorizationServer, metadata: {name: "+name+"}, spec: {issuer: '"+issuer+"'}}")
+	atEnd(t, "delete", "authorizationserver", name)
+	ready(t, resource("authorizationservers", ""), name)
+	return name, issuer
+}
+
+// startServer starts one more server, at an issuer's address.
+func startServer(t *testing.T, issuer string, args ...string) (server *process.Process, health string) {
+	t.Helper()
+	state, health := filepath.Dir(live.CA), freeAddress(t)
+	server, err := process.Start(process.Options{
+		Name: "a server of the test's", Path: filepath.Join(state, "bin", "latchkey"), LogFile: filepath.Join(t.TempDir(), "server.log"),
+		Args: append([]string{
+			"server", "--kubeconfig=" + filepath.Join(state, "run", "latchkey-server.kubeconfig"), "--namespace=" + operatorNamespace,
+			"--http-bind-address=" + strings.TrimPrefix(issuer, "http://"), "--health-bind-address=" + health,
+			"--bind-address=" + freeAddress(t), "--review-bind-address=" + freeAddress(t),
+		}, args...),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := server.Stop(patience); err != nil {
+			t.Error(err)
+		}
+		if t.Failed() {
+			t.Log(server.Tail())
+		}
+	})
+	return server, "http://" + health
 }
 
 // freeAddress is one of the loopback interface that nobody listens at.
