@@ -4,8 +4,10 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 
@@ -128,21 +130,39 @@ func TestLocalUserWaitsForItsPassword(t *testing.T) {
 }
 
 func TestMeaningfulChangesAreEvents(t *testing.T) {
+	first := storefront(t)
+	running.create(t, first)
+	becomesReady(t, first) // the issuer has its keys
 	c := storefront(t)
 	running.create(t, c)
 	becomesReady(t, c)
-	for _, reason := range []string{"SecretCreated", v1alpha1.ReasonReady} {
-		eventually(t, "Event "+reason, func() (bool, error) {
-			var list eventsv1.EventList
-			err := running.api.List(t.Context(), &list, client.InNamespace(c.Namespace))
-			for _, e := range list.Items {
-				if e.Regarding.UID == c.UID && e.Reason == reason {
-					return true, nil
-				}
+	reasons := func() (out []string) {
+		var list eventsv1.EventList
+		must(t, running.api.List(t.Context(), &list, client.InNamespace(c.Namespace)))
+		for _, e := range list.Items {
+			if e.Regarding.UID == c.UID {
+				out = append(out, e.Reason)
 			}
-			return false, err
+		}
+		return out
+	}
+	tells := func(want ...string) {
+		t.Helper()
+		slices.Sort(want)
+		eventually(t, fmt.Sprintf("Events %v", want), func() (bool, error) {
+			got := reasons()
+			slices.Sort(got)
+			return slices.Equal(got, want), nil
 		})
 	}
+	change(t, running, c, func(c *v1alpha1.OAuthClient) {
+		c.Spec.Resources = []v1alpha1.ResourceReference{{Namespace: c.Namespace, Name: "none", Scopes: []string{"any"}}}
+	})
+	becomes(t, c, v1alpha1.ConditionReady, metav1.ConditionFalse, v1alpha1.ReasonRefNotFound)
+	tells("SecretCreated", v1alpha1.ReasonRefNotFound) // and not that it was Ready from the first
+	change(t, running, c, func(c *v1alpha1.OAuthClient) { c.Spec.Resources = nil })
+	becomesReady(t, c)
+	tells("SecretCreated", v1alpha1.ReasonRefNotFound, v1alpha1.ReasonReady)
 }
 
 func TestNothingIsWrittenWhenNothingChanges(t *testing.T) {

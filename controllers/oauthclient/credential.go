@@ -103,6 +103,23 @@ func secretID(set *keys.Set, c *v1alpha1.OAuthClient, value string) string {
 	return strings.ToLower(base32.StdEncoding.EncodeToString(sum[:10]))
 }
 
+// own is read for a Secret that is the client's own, if it is there. The first time that a client is looked at there is none, as a rule, and
+// the cache knows that; if it doesn't know better yet, creating one fails, and the client is looked at again.
+func (r *Reconciler) own(ctx context.Context, c *v1alpha1.OAuthClient, name string) (*corev1.Secret, error) {
+	if c.Status.ObservedGeneration == 0 {
+		known := &metav1.PartialObjectMetadata{}
+		known.SetGroupVersionKind(corev1.SchemeGroupVersion.WithKind("Secret"))
+		err := r.Metadata.Get(ctx, client.ObjectKey{Namespace: c.Namespace, Name: name}, known)
+		if apierrors.IsNotFound(err) {
+			return nil, nil // absent is no error
+		}
+		if err != nil {
+			return nil, fmt.Errorf("look for Secret %s: %w", name, err)
+		}
+	}
+	return r.read(ctx, c.Namespace, name)
+}
+
 // read reads a Secret past all caches; nil when it does not exist.
 func (r *Reconciler) read(ctx context.Context, namespace, name string) (*corev1.Secret, error) {
 	var secret corev1.Secret

@@ -31,7 +31,7 @@ const maxRequest = 256
 // kept until it is to be replaced; everything else in the Secret that is ours is put right. A Secret that is not ours is not touched.
 func (r *Reconciler) generated(ctx context.Context, as *v1alpha1.AuthorizationServer, c *v1alpha1.OAuthClient, set *keys.Set) (credential, error) {
 	spec := clientSecret(c)
-	live, err := r.read(ctx, c.Namespace, spec.SecretName)
+	live, err := r.own(ctx, c, spec.SecretName)
 	if err != nil {
 		return credential{}, err
 	}
@@ -189,7 +189,7 @@ func (r *Reconciler) former(ctx context.Context, c *v1alpha1.OAuthClient, set *k
 		candidates = append(candidates, names[i].Name)
 	}
 	for _, name := range candidates {
-		secret, err := r.read(ctx, c.Namespace, name)
+		secret, err := r.own(ctx, c, name)
 		if err != nil {
 			return nil, err
 		}

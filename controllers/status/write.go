@@ -68,13 +68,17 @@ func Retry(err error) (ctrl.Result, error) {
 // Soon is the result of a reconciliation that the cache is not ready for.
 func Soon() ctrl.Result { return ctrl.Result{RequeueAfter: raceDelay} }
 
-// Tell records an Event when Ready changes, or is False for another reason than before.
+// Tell records an Event when Ready changes, or is False for another reason than before. That an object is in force as soon as it is there
+// is no news: of thousands that are applied at once, such Events would be as many writes again.
 func Tell(recorder events.EventRecorder, object runtime.Object, before, after []metav1.Condition) {
 	old, now := meta.FindStatusCondition(before, v1alpha1.ConditionReady), meta.FindStatusCondition(after, v1alpha1.ConditionReady)
 	if now == nil || (old != nil && old.Status == now.Status && old.Reason == now.Reason) {
 		return
 	}
 	if now.Status == metav1.ConditionTrue {
+		if old == nil {
+			return
+		}
 		text := now.Message
 		if text == "" {
 			text = now.Type
