@@ -140,7 +140,7 @@ func TestRequestsUnderWayAreBounded(t *testing.T) {
 // Rows: oversized input; slow clients: every listener is made by NewServer.
 func TestEveryListenerHasLimits(t *testing.T) {
 	s := listen.NewServer(listen.Listener{Name: "test", Handler: http.NotFoundHandler()}, slog.New(slog.DiscardHandler))
-	for name, d := range map[string]time.Duration{"header": s.ReadHeaderTimeout, "body": s.ReadTimeout, "answer": s.WriteTimeout, "idle": s.IdleTimeout} {
+	for name, d := range map[string]time.Duration{"header": s.ReadHeaderTimeout, "body": s.ReadTimeout, "answer": s.WriteTimeout, "idle": s.IdleTimeout, "frame": s.HTTP2.WriteByteTimeout} {
 		if d <= 0 || d > 2*time.Minute {
 			t.Errorf("%s: %s", name, d)
 		}

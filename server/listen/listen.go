@@ -117,8 +117,9 @@ func NewServer(l Listener, logger *slog.Logger) *http.Server {
 		Handler: underWay(l.MaxRequests, l.TrustedProxies, l.Handler), TLSConfig: l.TLS,
 		ReadHeaderTimeout: readHeaderTimeout, ReadTimeout: readTimeout, WriteTimeout: writeTimeout, IdleTimeout: idleTimeout,
 		MaxHeaderBytes: maxHeaderBytes,
-		HTTP2:          &http.HTTP2Config{MaxConcurrentStreams: maxStreams},
-		ErrorLog:       slog.NewLogLogger(logger.With("listener", l.Name).Handler(), slog.LevelDebug),
+		// A client that reads nothing would hold all streams' handlers, which no limit on a stream reaches: the frame before them is stuck.
+		HTTP2:    &http.HTTP2Config{MaxConcurrentStreams: maxStreams, WriteByteTimeout: writeTimeout},
+		ErrorLog: slog.NewLogLogger(logger.With("listener", l.Name).Handler(), slog.LevelDebug),
 	}
 }
 
