@@ -69,7 +69,11 @@ func parseOptions(command string, args []string) (*options, error) {
 		fmt.Fprintf(os.Stderr, "latchkey %s: unexpected argument %q\n", command, fs.Arg(0))
 		return nil, errUsage
 	}
-	return o, o.validate()
+	if err := o.validate(); err != nil {
+		fmt.Fprintf(os.Stderr, "latchkey %s: %v\n", command, err)
+		return nil, errUsage
+	}
+	return o, nil
 }
 
 func (o *options) registerCommon(fs *flag.FlagSet, command string) {

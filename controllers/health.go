@@ -30,10 +30,7 @@ func serveHealth(ctx context.Context, mgr ctrl.Manager, c Config, caches ...cach
 	if c.HealthBindAddress == "0" {
 		return nil
 	}
-	l := listen.Listener{
-		Name: "health", Address: c.HealthBindAddress, Handler: healthHandler(append(caches, mgr.GetCache())),
-		MaxConnections: maxHealthConnections, MaxRequests: maxHealthRequests,
-	}
+	l := healthListener(c.HealthBindAddress, append(caches, mgr.GetCache()))
 	socket, err := listen.Open(ctx, l)
 	if err != nil {
 		return err
@@ -42,6 +39,13 @@ func serveHealth(ctx context.Context, mgr ctrl.Manager, c Config, caches ...cach
 	return mgr.Add(&manager.Server{
 		Name: l.Name, Server: listen.NewServer(l, slog.New(logr.ToSlogHandler(c.Logger))), Listener: socket, ShutdownTimeout: &drain,
 	})
+}
+
+func healthListener(address string, caches []cache.Cache) listen.Listener {
+	return listen.Listener{
+		Name: "health", Address: address, Handler: healthHandler(caches),
+		MaxConnections: maxHealthConnections, MaxRequests: maxHealthRequests,
+	}
 }
 
 func healthHandler(caches []cache.Cache) http.Handler {
