@@ -65,9 +65,11 @@ func TestLeaderIsKilled(t *testing.T) {
 
 			over, alive := s.putGrants(swept, -2*time.Minute), s.putGrants(swept, time.Hour)
 			middle := inTheMiddle(proxies[leader], s, replied)
-			must(t, api.Patch(t.Context(), s.authorizationServer(), client.RawPatch(types.MergePatchType, []byte(rotateOnce))))
-			must(t, api.Patch(t.Context(), s.rotating(), client.RawPatch(types.MergePatchType, []byte(`{"metadata":{"annotations":{"`+v1alpha1.AnnotationRotate+`":"once"}}}`))))
+			s.rotate()
 			middle.awaited(t)
+			if writes := proxies[1-leader].Requests(apiproxy.Writing); len(writes) > 0 {
+				r.broken("%s, which does not lead, writes: %v", s.controllers[1-leader].name, writes)
+			}
 			must(t, s.controllers[leader].kill())
 			r.tried("killed %s in the middle of %d writes", s.controllers[leader].name, len(middle.reached))
 
@@ -76,6 +78,29 @@ func TestLeaderIsKilled(t *testing.T) {
 			seen.holds(s, s.issuerKeys(t.Context()))
 		})
 	}
+}
+
+// rotate asks for one rotation of the issuer's keys, and one of the client's secret.
+func (s *site) rotate() {
+	s.t.Helper()
+	ctx := s.t.Context()
+	must(s.t, api.Patch(ctx, s.authorizationServer(), client.RawPatch(types.MergePatchType, []byte(rotateOnce))))
+	must(s.t, api.Patch(ctx, s.rotating(), client.RawPatch(types.MergePatchType, []byte(`{"metadata":{"annotations":{"`+v1alpha1.AnnotationRotate+`":"once"}}}`))))
+}
+
+// Two controllers act at once, as when one that stood still for longer than its lease goes on before it knows: each write is bound to what
+// was read before it, so that of the two one goes through, and nothing is lost or made twice.
+func TestTwoControllersLead(t *testing.T) {
+	r := newReport(t, "two controllers that both lead, in a rotation of keys and secret")
+	s := newSiteOf(t, r, layout{servers: 1, controllers: 2, spec: shortLived, controllerArgs: []string{"--leader-elect=false"}})
+	s.apply(strings.ReplaceAll(rotatingClient, "NAME", s.name))
+	s.honoured("--namespace="+s.name, "oauthclient/rotating")
+	seen := s.watchSecrets()
+	stop := s.keepProving(t.Context())
+	s.rotate()
+	s.isFinished(nil, nil)
+	r.tried("both finished; the client proved itself %d times meanwhile", stop())
+	seen.holds(s, s.issuerKeys(t.Context()))
 }
 
 func startProxy(t *testing.T) *apiproxy.Proxy {

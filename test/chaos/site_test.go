@@ -35,6 +35,8 @@ type layout struct {
 	serverArgs []string
 	// serverKubeconfig is that of the servers when it is not their ServiceAccount's own, as with a proxy on the way.
 	serverKubeconfig string
+	// controllerArgs follow the site's own.
+	controllerArgs []string
 	// controllerKubeconfigs are the same for each controller; their ServiceAccount's own when there are none.
 	controllerKubeconfigs []string
 	// spec are further fields of the AuthorizationServer, each after a comma.
@@ -127,8 +129,8 @@ func (s *site) newController(i int, l layout) *replica {
 	if i < len(l.controllerKubeconfigs) {
 		kubeconfig = l.controllerKubeconfigs[i]
 	}
-	r.args = []string{"controller", "--kubeconfig=" + kubeconfig, "--namespace=" + operatorNamespace,
-		"--health-bind-address=" + r.health, fmt.Sprintf("--leader-elect=%t", l.controllers > 1)}
+	r.args = append([]string{"controller", "--kubeconfig=" + kubeconfig, "--namespace=" + operatorNamespace,
+		"--health-bind-address=" + r.health, fmt.Sprintf("--leader-elect=%t", l.controllers > 1)}, l.controllerArgs...)
 	return s.started(r)
 }
 

@@ -86,18 +86,36 @@ func TestValkeyFailsOver(t *testing.T) {
 	atOnce := max(*flows/4, 10)
 	r := newReport(t, "kill -9 of Valkey's primary, with a Sentinel and a replica, in the middle of %d concurrent flows", atOnce)
 	primary := valkeyserver.Start(t, valkeyserver.Options{})
-	valkeyserver.Start(t, valkeyserver.Options{ReplicaOf: primary})
+	replica := valkeyserver.Start(t, valkeyserver.Options{ReplicaOf: primary})
 	sentinel := valkeyserver.StartSentinel(t, primary)
 	s := newSiteIn(t, r, map[string]string{"addresses": sentinel.Address, "masterName": valkeyserver.MasterName})
 	l := s.startLoad(t.Context(), atOnce)
 	l.progress(2 * atOnce)
+	f := s.newFlow()
+	must(t, f.authorize(t.Context()))
+	replica.Pause(t)
+	s.isNotTold(t.Context(), f)
 	primary.Kill(t)
+	replica.Resume(t)
 	r.tried("killed the primary after %d answers to codes and refresh tokens", l.done.Load())
+	must(t, f.redeem(t.Context()))
+	for range refreshesEach {
+		must(t, f.refresh(t.Context()))
+	}
 	l.progress(4 * atOnce)
-	flows := l.end()
+	flows := append(l.end(), f)
 	r.tried("the replica had taken over after %d at most", l.done.Load())
 	if r.failures() == 0 {
 		r.broken("no request met the fault")
 	}
 	s.settle(t.Context(), flows)
+}
+
+// isNotTold presents a code while no replica answers: who would have tokens now could lose them, so that nobody has.
+func (s *site) isNotTold(ctx context.Context, f *flow) {
+	s.t.Helper()
+	a, err := s.token(ctx, s.issuer, f.redemption())
+	if err != nil || a.status != http.StatusServiceUnavailable || a.retryAfter == "" {
+		s.report.twice("a code that no replica knows to be spent is answered with HTTP %d %s, Retry-After %q, %v", a.status, a.Error, a.retryAfter, err)
+	}
 }
