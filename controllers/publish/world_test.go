@@ -10,6 +10,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/latchkey-io/latchkey/controllers/compile"
+	"github.com/latchkey-io/latchkey/server/registry"
 )
 
 // empty is a cluster in which nothing is left.
@@ -34,6 +35,25 @@ func TestNothingIsKeptOfWhatIsGone(t *testing.T) {
 		}
 		if u := &w.units; len(u.byID) != 0 || len(u.sets) != 0 || len(u.dependants) != 0 {
 			t.Fatalf("kind %d: %d units, %d sets and %d depended on are kept", k, len(u.byID), len(u.sets), len(u.dependants))
+		}
+	}
+}
+
+// What is remembered of clients and users that are gone is bounded: whoever may create and delete them all day long does.
+func TestWhatIsGoneIsForgottenInTheEnd(t *testing.T) {
+	var issuer *registry.Issuer
+	const each = maxGone / 10
+	for i := range 30 {
+		e := newEdit(issuer)
+		for n := range each {
+			e.remove(&registry.Client{UID: fmt.Sprint(i, "-", n)})
+		}
+		issuer = e.apply()
+		if n := issuer.Gone.Len(); n > maxGone {
+			t.Fatalf("%d are remembered", n)
+		}
+		if _, ok := issuer.Gone.Get(fmt.Sprint(i, "-", each-1)); !ok {
+			t.Fatal("one that has just gone is forgotten")
 		}
 	}
 }

@@ -72,3 +72,14 @@ func TestSourcesAreNetworks(t *testing.T) {
 		t.Error("what has no address is not limited")
 	}
 }
+
+// Row: anonymous flood: however many networks ask in the name of public clients, no more than there is room for are remembered.
+func TestSourcesAreBounded(t *testing.T) {
+	s := newSources()
+	for i := range 2 * maxSources {
+		s.allow("a", netip.AddrFrom4([4]byte{10, byte(i >> 16), byte(i >> 8), byte(i)}), time.Unix(1e9, 0))
+	}
+	if n := s.limits.Len(); n != maxSources {
+		t.Errorf("%d networks are remembered", n)
+	}
+}

@@ -121,6 +121,23 @@ func TestMessagesAreBounded(t *testing.T) {
 	}
 }
 
+// Row: anonymous flood: of kinds that are left out, no more than there is room for are told one by one, and no line is told of nowhere.
+func TestKindsAreBounded(t *testing.T) {
+	l := newLines()
+	for kind := range 2 * maxKinds {
+		for range ofNetwork().Burst + 1 {
+			l.Error(fmt.Sprint("message ", kind))
+		}
+	}
+	l.tell(t)
+	if n := l.written("lines were left out"); n != maxKinds+1 {
+		t.Errorf("%d kinds are told of", n)
+	}
+	if want := fmt.Sprintf("of=other lines=%d", l.leftOut-maxKinds); !strings.Contains(l.text.String(), want) {
+		t.Errorf("it is not told that %s", want)
+	}
+}
+
 // For those who look closely everything is written.
 func TestDebugIsNotBounded(t *testing.T) {
 	var text strings.Builder

@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -88,19 +89,42 @@ func (s *site) rotate() {
 	must(s.t, api.Patch(ctx, s.rotating(), client.RawPatch(types.MergePatchType, []byte(`{"metadata":{"annotations":{"`+v1alpha1.AnnotationRotate+`":"once"}}}`))))
 }
 
-// Two controllers act at once, as when one that stood still for longer than its lease goes on before it knows: each write is bound to what
-// was read before it, so that of the two one goes through, and nothing is lost or made twice.
+// Two controllers act at once, as when one that stood still for longer than its lease goes on before it knows. Both have read before either
+// writes; and each write is bound to what was read before it, so that one goes through, and nothing is lost or made twice.
 func TestTwoControllersLead(t *testing.T) {
 	r := newReport(t, "two controllers that both lead, in a rotation of keys and secret")
-	s := newSiteOf(t, r, layout{servers: 1, controllers: 2, spec: shortLived, controllerArgs: []string{"--leader-elect=false"}})
+	proxies := []*apiproxy.Proxy{startProxy(t), startProxy(t)}
+	s := newSiteOf(t, r, layout{servers: 1, controllers: 2, spec: shortLived, controllerArgs: []string{"--leader-elect=false"}, controllerKubeconfigs: []string{proxied(t, proxies[0]), proxied(t, proxies[1])}})
 	s.apply(strings.ReplaceAll(rotatingClient, "NAME", s.name))
 	s.honoured("--namespace="+s.name, "oauthclient/rotating")
 	seen := s.watchSecrets()
 	stop := s.keepProving(t.Context())
+	keys := meet(proxies, apiproxy.To("update", "secrets").In(operatorNamespace).Named("latchkey-keys-"+s.name))
+	secret := meet(proxies, apiproxy.To("update", "secrets").In(s.name).Named("rotating-oauth"))
 	s.rotate()
+	(&middle{[]chan struct{}{keys, secret}}).awaited(t)
 	s.isFinished(nil, nil)
 	r.tried("both finished; the client proved itself %d times meanwhile", stop())
 	seen.holds(s, s.issuerKeys(t.Context()))
+}
+
+// meet has the next request of each proxy that matches wait for that of all others. Then met is closed.
+func meet(proxies []*apiproxy.Proxy, at apiproxy.Match) (met chan struct{}) {
+	met = make(chan struct{})
+	var here atomic.Int64
+	for _, p := range proxies {
+		p.Inject(at, 1, func(w http.ResponseWriter, r *http.Request, forward http.Handler) {
+			if here.Add(1) == int64(len(proxies)) {
+				close(met)
+			}
+			select {
+			case <-met:
+			case <-r.Context().Done():
+			}
+			forward.ServeHTTP(w, r)
+		})
+	}
+	return met
 }
 
 func startProxy(t *testing.T) *apiproxy.Proxy {
@@ -177,7 +201,7 @@ func (m *middle) awaited(t *testing.T) {
 		select {
 		case <-reached:
 		case <-deadline.C:
-			t.Fatalf("the leader is not in the middle of thing %d", i)
+			t.Fatalf("nobody is in the middle of thing %d", i)
 		}
 	}
 }
