@@ -44,8 +44,8 @@ soak: prerequisites binaries ## Mixed work for an hour (SOAK=<how long>), with k
 	@go -C test/chaos test -c -o $(LOCAL)/bin/chaos.test .
 	@rm -rf $(LOCAL)/soak
 	@cd test/chaos && exec $(LOCAL)/bin/chaos.test -test.run '^TestSoak$$' -test.timeout 0 -dir $(LOCAL)/soak -races=false -soak $(SOAK) -report $(LOCAL)/soak.json
-bench: binaries ## The benchmarks, as tables and .local/bench.json (PARTS=micro,size,codeflow BENCH=<pattern> COUNT=<repeats> SIZE=<clients and grants> STEPS=none,few,many PEERS=1 CHART=docs/performance.svg; SIZE=100000 for the full size, half an hour)
-	@go run ./hack/bench -only '$(PARTS)' -bench '$(BENCH)' -count $(COUNT) -size $(SIZE) -steps '$(STEPS)' $(if $(PEERS),-peers) $(if $(CHART),-chart '$(CHART)') $(if $(PROFILE),-profiles $(LOCAL)/profiles) -json $(LOCAL)/bench.json
+bench: binaries ## The benchmarks, as tables and .local/bench.json (PARTS=micro,size,codeflow,load BENCH=<pattern> COUNT=<repeats> SIZE=<clients and grants> STEPS=none,few,many ROUNDS=5 TURN=4s PEERS=1 CHART=docs/performance.svg; SIZE=100000 for the full size, half an hour)
+	@go run ./hack/bench -only '$(PARTS)' -bench '$(BENCH)' -count $(COUNT) -size $(SIZE) -steps '$(STEPS)' $(if $(ROUNDS),-rounds $(ROUNDS)) $(if $(TURN),-turn $(TURN)) $(if $(PEERS),-peers) $(if $(CHART),-chart '$(CHART)') $(if $(PROFILE),-profiles $(LOCAL)/profiles) -json $(LOCAL)/bench.json
 bench-check: ## What requests allocate, held to hack/bench/budget.json (RECORD=1 records it anew)
 	@go run ./hack/bench/check $(if $(RECORD),-record)
 lint: $(GOLANGCI_LINT) ## Linters, import directions, formatting, and that nothing generated is out of date

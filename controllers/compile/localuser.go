@@ -11,8 +11,8 @@ import (
 	"github.com/latchkey-io/latchkey/server/registry"
 )
 
-// localProvider is the provider under which the subjects of LocalUsers are computed. Changing it would change every sub.
-const localProvider = "local"
+// LocalProvider is the provider under which the subjects of LocalUsers are computed. Changing it would change every sub.
+const LocalProvider = "local"
 
 // EffectiveSubject is what a LocalUser's `sub` is computed from.
 func EffectiveSubject(u *v1alpha1.LocalUser) string { return firstNonEmpty(u.Spec.Subject, u.Name) }
@@ -52,7 +52,7 @@ func userAt(w World, u *v1alpha1.LocalUser, name, hash string) (*registry.User, 
 	}
 	return &registry.User{
 		Name: u.Name, UID: string(u.UID),
-		Subject:     set.Subject(localProvider, EffectiveSubject(u)),
+		Subject:     set.Subject(LocalProvider, EffectiveSubject(u)),
 		DisplayName: firstNonEmpty(u.Spec.DisplayName, u.Name), Email: u.Spec.Email, Groups: u.Spec.Groups,
 		Profile:      profile(u),
 		PasswordHash: hash, CredentialVersion: credentialVersion(hash),

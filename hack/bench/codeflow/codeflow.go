@@ -15,10 +15,11 @@ import (
 
 	"github.com/latchkey-io/latchkey/hack/bench/flows"
 	"github.com/latchkey-io/latchkey/hack/bench/peers"
+	"github.com/latchkey-io/latchkey/hack/bench/pinned"
 	"github.com/latchkey-io/latchkey/hack/bench/report"
+	"github.com/latchkey-io/latchkey/hack/bench/rounds"
 	"github.com/latchkey-io/latchkey/hack/bench/site"
 	"github.com/latchkey-io/latchkey/hack/controlplane/build"
-	"github.com/latchkey-io/latchkey/hack/controlplane/process"
 )
 
 // Options say what to measure.
@@ -42,7 +43,6 @@ type Options struct {
 const (
 	memoryTarget = 0.70
 	storeTarget  = 0.80
-	tailTarget   = 3
 	fallTarget   = 0.90
 )
 
@@ -53,7 +53,7 @@ type bench struct {
 	root string
 	// valkey is the address of the server of Valkey, ceilingProgram a file.
 	valkey, ceilingProgram string
-	running                []*process.Process
+	programs               pinned.Programs
 	figures                []report.Figure
 	comparisons            []report.Comparison
 }
@@ -106,20 +106,16 @@ func (b *bench) prepare(ctx context.Context) (err error) {
 	if err := b.declare(ctx); err != nil {
 		return err
 	}
-	return errors.Join(pin(os.Getpid(), otherCore), pinChildren(otherCore, "etcd", "kube-apiserver"))
+	return errors.Join(pinned.Pin(os.Getpid(), pinned.OtherCore), pinned.Children(pinned.OtherCore, "etcd", "kube-apiserver"))
 }
 
 // stop ends all that runs.
 func (b *bench) stop() error {
-	var failures []error
-	for _, p := range slices.Backward(b.running) {
-		failures = append(failures, p.Stop(grace))
-	}
-	b.running = nil
+	err := b.programs.Stop()
 	if b.Site != nil {
-		failures = append(failures, b.Stop())
+		err = errors.Join(err, b.Stop())
 	}
-	return errors.Join(failures...)
+	return err
 }
 
 // step does one part of a run and tells how long it took.
@@ -144,30 +140,18 @@ func (b *bench) note(f report.Figure) {
 	b.tell("  %s: %.4g %s", f.Name, f.Value, f.Unit)
 }
 
-// noteStandings adds what a comparison came to; the second contestant is Latchkey, the first what it is compared with.
-func (b *bench) noteStandings(work string, target float64, standings []standing) {
-	for i, s := range standings {
-		b.note(report.Figure{Name: work + ": " + s.name, Value: s.rate, Unit: "/s"})
-		if i > 0 {
-			f := report.Figure{Name: work + ": " + s.name + " × " + standings[0].name, Value: s.ratio}
-			if i == 1 {
-				f.AtLeast = target
-			}
-			b.note(f)
-		}
-		b.note(report.Figure{Name: work + ": " + s.name + ", p50", Value: s.p50, Unit: "ms"})
-		b.note(report.Figure{Name: work + ": " + s.name + ", p99", Value: s.p99, Unit: "ms"})
-		f := report.Figure{Name: work + ": " + s.name + ", p99 × p50", Value: s.tail}
-		if i == 1 {
-			f.AtMost = tailTarget
-		}
+// noteStandings adds what a comparison came to.
+func (b *bench) noteStandings(work string, target float64, standings []rounds.Standing) {
+	for _, f := range rounds.Figures(work, target, standings) {
 		b.note(f)
 	}
 }
 
+func (b *bench) rules() *rounds.Rules { return &rounds.Rules{Rounds: b.Rounds, Turn: b.Turn} }
+
 // inMemory compares with the least that a server does, and with other servers.
 func (b *bench) inMemory(ctx context.Context) (err error) {
-	server, site, cookies, err := b.serve(ctx, "memory", "default", measuredCore)
+	server, site, cookies, err := b.serve(ctx, "memory", "default", pinned.MeasuredCore)
 	if err != nil {
 		return err
 	}
@@ -186,13 +170,13 @@ func (b *bench) inMemory(ctx context.Context) (err error) {
 	}
 	b.tell("  a code has %d characters, the tokens %d and %d", sizes.Code, sizes.AccessToken, sizes.IDToken)
 	b.noteStandings("code flow, memory", memoryTarget, standings)
-	b.comparisons = append(b.comparisons, comparison(string(peers.CodeFlow), memoryTarget, standings))
+	b.comparisons = append(b.comparisons, rounds.Comparison(string(peers.CodeFlow), memoryTarget, standings))
 	return nil
 }
 
 // inValkey compares with the least that a server does, when that sets a key in the same server of Valkey for each flow.
 func (b *bench) inValkey(ctx context.Context) (err error) {
-	server, site, cookies, err := b.serve(ctx, "memory", inValkey, measuredCore)
+	server, site, cookies, err := b.serve(ctx, "memory", inValkey, pinned.MeasuredCore)
 	if err != nil {
 		return err
 	}
@@ -206,12 +190,12 @@ func (b *bench) inValkey(ctx context.Context) (err error) {
 		return err
 	}
 	b.noteStandings("code flow, Valkey", storeTarget, standings)
-	b.comparisons = append(b.comparisons, comparison("code flow, grants in Valkey", storeTarget, standings))
+	b.comparisons = append(b.comparisons, rounds.Comparison("code flow, grants in Valkey", storeTarget, standings))
 	return nil
 }
 
 // againstCeiling are a ceiling and Latchkey, in that order.
-func (b *bench) againstCeiling(ctx context.Context, s *flows.Site, cookies []string, valkey string) ([]contestant, flows.Sizes, error) {
+func (b *bench) againstCeiling(ctx context.Context, s *flows.Site, cookies []string, valkey string) ([]rounds.Contestant, flows.Sizes, error) {
 	client, err := s.Dial(ctx, cookies[0])
 	if err != nil {
 		return nil, flows.Sizes{}, err
@@ -225,18 +209,9 @@ func (b *bench) againstCeiling(ctx context.Context, s *flows.Site, cookies []str
 	if err != nil {
 		return nil, sizes, err
 	}
-	visitors, err := signIn(ctx, ceiling, connections)
+	visitors, err := signIn(ctx, ceiling, rounds.Connections)
 	if err != nil {
 		return nil, sizes, err
 	}
-	return []contestant{{name: "ceiling", dial: ceiling.Dialer(visitors, connections)}, {name: "Latchkey", dial: s.Dialer(cookies, connections)}}, sizes, nil
-}
-
-// comparison is what standings come to in a chart.
-func comparison(work string, target float64, standings []standing) report.Comparison {
-	c := report.Comparison{Work: work, Target: target}
-	for _, s := range standings {
-		c.Entries = append(c.Entries, report.Entry{Server: s.name, Rate: s.rate, Ratio: s.ratio, P50: s.p50, P99: s.p99})
-	}
-	return c
+	return []rounds.Contestant{{Name: "ceiling", Dial: ceiling.Dialer(visitors, rounds.Connections)}, {Name: "Latchkey", Dial: s.Dialer(cookies, rounds.Connections)}}, sizes, nil
 }

@@ -34,30 +34,30 @@ const (
 const manifests = `
 apiVersion: v1
 kind: Namespace
-metadata: {name: flows}
+metadata: {Name: flows}
 ---
 apiVersion: v1
 kind: Secret
-metadata: {name: valkey, namespace: latchkey-system}
+metadata: {Name: valkey, namespace: latchkey-system}
 stringData: {addresses: "VALKEY"}
 ---
 apiVersion: oauth.latchkey.io/v1alpha1
 kind: AuthorizationServer
-metadata: {name: valkey}
-spec: {issuer: "SECOND", storage: {valkey: {secretRef: {name: valkey}}}}
+metadata: {Name: valkey}
+spec: {issuer: "SECOND", storage: {valkey: {secretRef: {Name: valkey}}}}
 ---
 apiVersion: oauth.latchkey.io/v1alpha1
 kind: ResourceServer
-metadata: {name: orders, namespace: flows}
+metadata: {Name: orders, namespace: flows}
 spec:
   authorizationServerNames: [default, valkey]
   identifier: https://orders.flows.svc
   displayName: Orders
-  scopes: [{name: orders.read, description: See your orders}]
+  scopes: [{Name: orders.read, description: See your orders}]
 ---
 apiVersion: oauth.latchkey.io/v1alpha1
 kind: OAuthClient
-metadata: {name: default, namespace: flows}
+metadata: {Name: default, namespace: flows}
 spec:
   displayName: Storefront
   type: Confidential
@@ -70,7 +70,7 @@ spec:
 ---
 apiVersion: oauth.latchkey.io/v1alpha1
 kind: OAuthClient
-metadata: {name: valkey, namespace: flows}
+metadata: {Name: valkey, namespace: flows}
 spec:
   authorizationServerName: valkey
   displayName: Storefront

@@ -12,6 +12,8 @@ import (
 
 	"github.com/latchkey-io/latchkey/api/v1alpha1"
 	"github.com/latchkey-io/latchkey/hack/bench/generator"
+	"github.com/latchkey-io/latchkey/hack/bench/pinned"
+	"github.com/latchkey-io/latchkey/hack/bench/rounds"
 	"github.com/latchkey-io/latchkey/hack/bench/site"
 	"github.com/latchkey-io/latchkey/server/token"
 )
@@ -19,11 +21,11 @@ import (
 // inKubernetes compares with a bare loop that creates the same objects at the same kube-apiserver, as many at a time. What is measured,
 // and has a core, is kube-apiserver with its etcd.
 func (b *bench) inKubernetes(ctx context.Context) (err error) {
-	if err := pinChildren(measuredCore, "etcd", "kube-apiserver"); err != nil {
+	if err := pinned.Children(pinned.MeasuredCore, "etcd", "kube-apiserver"); err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, pinChildren(otherCore, "etcd", "kube-apiserver")) }()
-	server, s, cookies, err := b.serve(ctx, "kubernetes", "default", otherCore)
+	defer func() { err = errors.Join(err, pinned.Children(pinned.OtherCore, "etcd", "kube-apiserver")) }()
+	server, s, cookies, err := b.serve(ctx, "kubernetes", "default", pinned.OtherCore)
 	if err != nil {
 		return err
 	}
@@ -32,15 +34,15 @@ func (b *bench) inKubernetes(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	standings, err := b.profiled(ctx, server, "flow-kubernetes", []contestant{
-		{name: "bare loop of creations", dial: func(context.Context) (generator.Caller, error) { return &creator{b.AsServer, grant}, nil }},
-		{name: "Latchkey", dial: s.Dialer(cookies, connections)},
+	standings, err := b.profiled(ctx, server, "flow-kubernetes", []rounds.Contestant{
+		{Name: "bare loop of creations", Dial: func(context.Context) (generator.Caller, error) { return &creator{b.AsServer, grant}, nil }},
+		{Name: "Latchkey", Dial: s.Dialer(cookies, rounds.Connections)},
 	})
 	if err != nil {
 		return err
 	}
 	b.noteStandings("code flow, Kubernetes", storeTarget, standings)
-	b.comparisons = append(b.comparisons, comparison("code flow, grants in Kubernetes", storeTarget, standings))
+	b.comparisons = append(b.comparisons, rounds.Comparison("code flow, grants in Kubernetes", storeTarget, standings))
 	return nil
 }
 

@@ -4,8 +4,6 @@ import (
 	"context"
 	"crypto/aes"
 	"crypto/cipher"
-	"crypto/ecdsa"
-	"crypto/elliptic"
 	"crypto/hkdf"
 	"crypto/hmac"
 	"crypto/rand"
@@ -36,26 +34,25 @@ type SpendFunc func(ctx context.Context, id string) (bool, error)
 // spent, and signs an access token and an ID token with ES256. What is sealed or signed says nothing but who it is: it decides nothing,
 // looks nothing up, logs nothing and limits nobody.
 type Ceiling struct {
-	sizes          Sizes
-	site           *Site
-	spend          SpendFunc
-	sealing, mac   []byte
-	digest         []byte
-	signing        *ecdsa.PrivateKey
-	header, filler string
+	sizes        Sizes
+	site         *Site
+	spend        SpendFunc
+	sealing, mac []byte
+	digest       []byte
+	signer       *Signer
+	filler       string
 }
 
 // NewCeiling makes the handler for a site, whose paths, client and redirect URI it takes.
 func NewCeiling(s *Site, sizes Sizes, spend SpendFunc) (*Ceiling, error) {
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	signer, err := NewSigner(min(sizes.AccessToken, sizes.IDToken), max(sizes.AccessToken, sizes.IDToken))
 	if err != nil {
 		return nil, err
 	}
-	c := &Ceiling{sizes: sizes, site: s, spend: spend, sealing: random(32), mac: random(32), signing: key}
-	c.header = base64.RawURLEncoding.EncodeToString([]byte(`{"alg":"ES256","kid":"` + base64.RawURLEncoding.EncodeToString(random(32)) + `","typ":"at+jwt"}`))
-	c.filler = strings.Repeat("x", max(sizes.Cookie, sizes.Code, sizes.AccessToken, sizes.IDToken))
+	c := &Ceiling{sizes: sizes, site: s, spend: spend, sealing: random(32), mac: random(32), signer: signer}
+	c.filler = strings.Repeat("x", max(sizes.Cookie, sizes.Code))
 	c.digest = c.secretDigest(s.ClientSecret)
-	if c.claims(sizes.AccessToken) < minClaims || c.claims(sizes.IDToken) < minClaims || plaintextLength(sizes.Code) < idLength+len(challenge) {
+	if plaintextLength(sizes.Code) < idLength+len(challenge) {
 		return nil, fmt.Errorf("these are no sizes of a code and tokens: %+v", sizes)
 	}
 	return c, nil
@@ -123,11 +120,11 @@ func (c *Ceiling) token(w http.ResponseWriter, r *http.Request) error {
 	if first, err := c.spend(r.Context(), content[:idLength]); err != nil || !first {
 		return errors.Join(errors.New("invalid_grant: spent"), err)
 	}
-	access, err := c.sign(c.sizes.AccessToken)
+	access, err := c.signer.Sign(c.sizes.AccessToken)
 	if err != nil {
 		return err
 	}
-	identity, err := c.sign(c.sizes.IDToken)
+	identity, err := c.signer.Sign(c.sizes.IDToken)
 	if err != nil {
 		return err
 	}
@@ -149,9 +146,8 @@ const (
 	saltLength = 32
 	tagLength  = 16
 	headLength = 18
-	// idLength is the length of the id of a code, and minClaims that of the fewest claims.
-	idLength  = 32
-	minClaims = 10 + idLength
+	// idLength is the length of the id of a code.
+	idLength = 32
 )
 
 // plaintextLength is how much there is in a sealed value of so many characters.
@@ -190,24 +186,6 @@ func (c *Ceiling) aead(salt []byte) (cipher.AEAD, []byte, error) {
 	}
 	aead, err := cipher.NewGCM(block)
 	return aead, okm[32:], err
-}
-
-// claims is how many bytes the claims of a token of so many characters have.
-func (c *Ceiling) claims(token int) int { return (token - len(c.header) - len("..") - 86) * 3 / 4 }
-
-// sign makes a JWT of so many characters, within three.
-func (c *Ceiling) sign(length int) (string, error) {
-	claims := `{"jti":"` + newID() + c.filler[:c.claims(length)-minClaims] + `"}`
-	content := c.header + "." + base64.RawURLEncoding.EncodeToString([]byte(claims))
-	sum := sha256.Sum256([]byte(content))
-	r, s, err := ecdsa.Sign(rand.Reader, c.signing, sum[:])
-	if err != nil {
-		return "", err
-	}
-	var signature [64]byte
-	r.FillBytes(signature[:32])
-	s.FillBytes(signature[32:])
-	return content + "." + base64.RawURLEncoding.EncodeToString(signature[:]), nil
 }
 
 func newID() string { return base64.RawURLEncoding.EncodeToString(random(idLength * 3 / 4)) }

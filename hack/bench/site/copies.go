@@ -99,16 +99,16 @@ func (s *Site) PublishSecret(c *v1alpha1.OAuthClient, secret string) {
 	c.Status.Secrets = []v1alpha1.ClientSecretStatus{entry}
 }
 
-// PutGrants has n grants, which expire so long from now: the i-th is to the i-th client. Those that are there are replaced. They are of the one
-// user that there is, or else of users that are not declared, ten of each.
-func (s *Site) PutGrants(ctx context.Context, n int, expiry time.Duration, declared bool) error {
+// PutGrants has n grants, which expire so long from now: the i-th is to the i-th client. Those that are there are replaced. The first ones, as
+// many as are declared, are of the one user that there is, the others of users that are not declared, ten of each.
+func (s *Site) PutGrants(ctx context.Context, n int, expiry time.Duration, declared int) error {
 	for len(s.grants) < n {
 		s.grants = append(s.grants, randomID(32))
 	}
 	at := metav1.NewTime(time.Now().Add(expiry))
 	user := s.source.alice
 	err := s.Etcd.put(ctx, n, func(i int) (pair, error) {
-		if !declared && i%perUser == 0 {
+		if i == declared || i > declared && i%perUser == 0 {
 			user = v1alpha1.GrantUser{Name: fmt.Sprintf("user-%06d", i/perUser), UID: newUID()}
 		}
 		value, err := CopyOf(s.source.grant, func(g *v1alpha1.OAuthGrant) {
@@ -168,6 +168,3 @@ func newUID() string {
 	_, _ = rand.Read(b) // never fails
 	return fmt.Sprintf("%x-%x-%x-%x-%x", b[:4], b[4:6], b[6:8], b[8:10], b[10:])
 }
-
-// SourceObject is what etcd has of the client that is copied.
-func (s *Site) SourceObject() []byte { return s.source.client }

@@ -32,7 +32,7 @@ func (b *bench) withNone(ctx context.Context) error {
 
 // withGrants has one start with grants alone.
 func (b *bench) withGrants(ctx context.Context) error {
-	if err := b.PutGrants(ctx, b.Objects, 30*24*time.Hour, false); err != nil {
+	if err := b.PutGrants(ctx, b.Objects, 30*24*time.Hour, 0); err != nil {
 		return err
 	}
 	return b.server(ctx, "grants", func(_ context.Context, p *site.Program, m memory, h heap) error {
@@ -78,7 +78,7 @@ func (b *bench) withMany(ctx context.Context) error {
 
 // withAll has one start with many clients and as many grants, and changes clients under it.
 func (b *bench) withAll(ctx context.Context) error {
-	if err := errors.Join(b.PutClients(ctx, 0, b.Objects), b.PutGrants(ctx, b.Objects, 30*24*time.Hour, false)); err != nil {
+	if err := errors.Join(b.PutClients(ctx, 0, b.Objects), b.PutGrants(ctx, b.Objects, 30*24*time.Hour, 0)); err != nil {
 		return err
 	}
 	return b.server(ctx, "all", func(ctx context.Context, p *site.Program, m memory, _ heap) error {

@@ -20,7 +20,7 @@ const (
 
 // sweep lets all grants expire and times how long it takes until the controller has deleted them.
 func (b *bench) sweep(ctx context.Context) (err error) {
-	if err := b.PutGrants(ctx, b.Objects, expired, false); err != nil {
+	if err := b.PutGrants(ctx, b.Objects, expired, 0); err != nil {
 		return err
 	}
 	before, err := b.requests(ctx)

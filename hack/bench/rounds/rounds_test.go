@@ -1,15 +1,11 @@
-package codeflow
+package rounds
 
 import (
 	"context"
 	"errors"
-	"os"
-	"os/exec"
 	"slices"
 	"testing"
 	"time"
-
-	"golang.org/x/sys/unix"
 
 	"github.com/latchkey-io/latchkey/hack/bench/generator"
 )
@@ -45,10 +41,10 @@ func TestRatiosAreOfTheSameRound(t *testing.T) {
 		result(t, 700, time.Millisecond, 3*time.Millisecond), result(t, 350, 2*time.Millisecond, 4*time.Millisecond), result(t, 80, time.Millisecond, 2*time.Millisecond),
 	}
 	s := stand("own", own, first)
-	if s.ratio != 0.7 || s.rate != 350 {
+	if s.Ratio != 0.7 || s.Rate != 350 {
 		t.Errorf("%+v", s)
 	}
-	if s.tail < 1.9 || s.tail > 2.1 || s.p99 < 2.9 || s.p99 > 3.1 {
+	if s.Tail < 1.9 || s.Tail > 2.1 || s.P99 < 2.9 || s.P99 > 3.1 {
 		t.Errorf("%+v", s)
 	}
 }
@@ -62,47 +58,39 @@ func (c caller) Close() error { return nil }
 
 func TestContestantsTakeTurns(t *testing.T) {
 	var order []string
-	b := &bench{Options: Options{Rounds: 2, Turn: time.Millisecond}}
-	var contestants []contestant
+	rules := &Rules{Rounds: 2, Turn: time.Millisecond}
+	var contestants []Contestant
 	for _, name := range []string{"a", "b"} {
 		dialed := 0
-		contestants = append(contestants, contestant{name: name, dial: func(context.Context) (generator.Caller, error) {
-			if dialed++; dialed%connections == 0 {
+		contestants = append(contestants, Contestant{Name: name, Dial: func(context.Context) (generator.Caller, error) {
+			if dialed++; dialed%Connections == 0 {
 				order = append(order, name)
 			}
 			return caller{new(int)}, nil
 		}})
 	}
-	standings, err := b.compare(t.Context(), contestants)
-	if err != nil || len(standings) != 2 || standings[0].name != "a" || standings[1].name != "b" {
+	standings, err := rules.Compare(t.Context(), contestants)
+	if err != nil || len(standings) != 2 || standings[0].Name != "a" || standings[1].Name != "b" {
 		t.Errorf("%+v, %v", standings, err)
 	}
 	if want := []string{"a", "b", "b", "a", "a", "b"}; !slices.Equal(order, want) {
 		t.Errorf("the order was %v, want %v", order, want)
 	}
-	failing := contestant{name: "c", dial: func(context.Context) (generator.Caller, error) { return nil, errors.New("gone") }}
-	if _, err := b.compare(t.Context(), []contestant{failing}); err == nil {
+	failing := Contestant{Name: "c", Dial: func(context.Context) (generator.Caller, error) { return nil, errors.New("gone") }}
+	if _, err := rules.Compare(t.Context(), []Contestant{failing}); err == nil {
 		t.Error("a contestant that can't be reached was compared")
 	}
 }
 
-func TestAProcessIsKeptOnOneCore(t *testing.T) {
-	child := exec.CommandContext(t.Context(), "sleep", "60")
-	if err := child.Start(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		_ = child.Process.Kill()
-		_ = child.Wait() // it was killed
-	})
-	if err := pinChildren(measuredCore, "sleep"); err != nil {
-		t.Fatal(err)
-	}
-	var set unix.CPUSet
-	if err := unix.SchedGetaffinity(child.Process.Pid, &set); err != nil || set.Count() != 1 || !set.IsSet(measuredCore) {
-		t.Errorf("%v, %v", set.Count(), err)
-	}
-	if err := pin(os.Getpid()+1<<22, measuredCore); err == nil {
-		t.Error("a process that is not there was pinned")
+// A call may be several units of work, and a contestant may have connections of its own.
+func TestACallCountsForItsUnits(t *testing.T) {
+	calls, dialed := 0, 0
+	c := Contestant{Name: "loop", Connections: 1, Units: 20, Supply: 3, Dial: func(context.Context) (generator.Caller, error) {
+		dialed++
+		return caller{&calls}, nil
+	}}
+	result, err := (&Rules{Turn: time.Minute}).Take(t.Context(), &c)
+	if err != nil || dialed != 1 || calls != 3 || result.Calls%20 != 0 {
+		t.Errorf("%d connections, %d calls, %+v, %v", dialed, calls, result, err)
 	}
 }

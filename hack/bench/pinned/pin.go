@@ -1,4 +1,5 @@
-package codeflow
+// Package pinned keeps processes on cores: one for what is measured, the other for the load and whatever else there is.
+package pinned
 
 import (
 	"errors"
@@ -14,12 +15,12 @@ import (
 
 // The cores: one for what is measured, and the other for the load and whatever else there is.
 const (
-	measuredCore = 0
-	otherCore    = 1
+	MeasuredCore = 0
+	OtherCore    = 1
 )
 
-// pin keeps all threads of a process on one core. Threads that are there later are born there.
-func pin(pid, core int) error {
+// Pin keeps all threads of a process on one core. Threads that are there later are born there.
+func Pin(pid, core int) error {
 	var set unix.CPUSet
 	set.Set(core)
 	var pinned []int
@@ -57,8 +58,8 @@ func threads(pid int) ([]int, error) {
 	return ids, nil
 }
 
-// pinChildren pins the children of this process that run one of the programs: etcd and kube-apiserver have no other handle.
-func pinChildren(core int, programs ...string) error {
+// Children pins the children of this process that run one of the programs: etcd and kube-apiserver have no other handle.
+func Children(core int, programs ...string) error {
 	files, err := filepath.Glob("/proc/[0-9]*/stat")
 	if err != nil {
 		return err
@@ -78,7 +79,7 @@ func pinChildren(core int, programs ...string) error {
 		if err != nil {
 			return err
 		}
-		if err := pin(id, core); err != nil {
+		if err := Pin(id, core); err != nil {
 			return err
 		}
 	}
