@@ -9,8 +9,8 @@ import (
 	"github.com/latchkey-io/latchkey/server/token"
 )
 
-// AccessToken mints an access token, signed with ES256, as the issuer would for the i-th grant: of the one user, to the i-th client, for the API of its namespace. Each
-// one is another.
+// AccessToken mints an access token, signed with ES256, as the issuer would for the i-th grant: of the one user, to the i-th client, for the
+// API of its namespace. Each one is another.
 func (s *Site) AccessToken(i int) (string, error) {
 	if i >= len(s.grants) {
 		return "", fmt.Errorf("there are %d grants, and none %d", len(s.grants), i)
