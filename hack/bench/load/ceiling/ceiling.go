@@ -30,9 +30,10 @@ const (
 )
 
 const (
-	// StaticLength is the length of the static answer, Signatures how many are made for one request to SignPath.
+	// StaticLength is the length of the static answer.
 	StaticLength = 700
-	Signatures   = 20
+	// Signatures is how many are made for one request to SignPath.
+	Signatures = 20
 	rsaBits      = 2048
 )
 
