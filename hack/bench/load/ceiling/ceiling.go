@@ -34,7 +34,7 @@ const (
 	StaticLength = 700
 	// Signatures is how many are made for one request to SignPath.
 	Signatures = 20
-	rsaBits      = 2048
+	rsaBits    = 2048
 )
 
 // Sizes are the lengths of Latchkey's answers, and of the token in one of them, in characters.
