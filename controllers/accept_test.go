@@ -159,10 +159,12 @@ func TestMeaningfulChangesAreEvents(t *testing.T) {
 		c.Spec.Resources = []v1alpha1.ResourceReference{{Namespace: c.Namespace, Name: "none", Scopes: []string{"any"}}}
 	})
 	becomes(t, c, v1alpha1.ConditionReady, metav1.ConditionFalse, v1alpha1.ReasonRefNotFound)
-	tells("SecretCreated", v1alpha1.ReasonRefNotFound) // and not that it was Ready from the first
+	tells(v1alpha1.ReasonRefNotFound) // and not that it was made as declared
 	change(t, running, c, func(c *v1alpha1.OAuthClient) { c.Spec.Resources = nil })
 	becomesReady(t, c)
-	tells("SecretCreated", v1alpha1.ReasonRefNotFound, v1alpha1.ReasonReady)
+	tells(v1alpha1.ReasonRefNotFound, v1alpha1.ReasonReady)
+	must(t, running.api.Delete(t.Context(), running.secret(t, c.Namespace, "storefront-oauth")))
+	tells(v1alpha1.ReasonRefNotFound, v1alpha1.ReasonReady, "SecretCreated")
 }
 
 func TestNothingIsWrittenWhenNothingChanges(t *testing.T) {

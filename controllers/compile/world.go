@@ -53,6 +53,9 @@ func SetupIndexes(ctx context.Context, indexer client.FieldIndexer) error {
 // Reader is a World over a cached client.Reader. It serves one compilation: after it, Err tells whether an answer was
 // missing for another reason than that the object is not there.
 type Reader struct {
+	// Parsed remembers keys from one Reader to the next; they are parsed each time when it is nil.
+	Parsed *ParsedKeys
+
 	ctx       context.Context
 	reader    client.Reader
 	namespace string
@@ -157,11 +160,13 @@ func (r *Reader) OperatorSecret(name string) *corev1.Secret {
 
 // Keys implements World.
 func (r *Reader) Keys(authorizationServer string) (*keys.Set, error) {
-	secret := r.OperatorSecret(KeysSecretPrefix + authorizationServer)
+	name := KeysSecretPrefix + authorizationServer
+	secret := r.OperatorSecret(name)
 	if secret == nil {
+		r.Parsed.forget(name)
 		return nil, nil // absent and unreadable are told apart by the error
 	}
-	return ParseKeys(secret)
+	return r.Parsed.Parse(secret)
 }
 
 // ParseKeys reads the keys out of an AuthorizationServer's Secret. Its errors hold nothing of the keys.

@@ -103,10 +103,13 @@ func secretID(set *keys.Set, c *v1alpha1.OAuthClient, value string) string {
 	return strings.ToLower(base32.StdEncoding.EncodeToString(sum[:10]))
 }
 
+// isNew says whether the client is looked at for the first time. It is -1 by default.
+func isNew(c *v1alpha1.OAuthClient) bool { return c.Status.ObservedGeneration < 1 }
+
 // own is read for a Secret that is the client's own, if it is there. The first time that a client is looked at there is none, as a rule, and
 // the cache knows that; if it doesn't know better yet, creating one fails, and the client is looked at again.
 func (r *Reconciler) own(ctx context.Context, c *v1alpha1.OAuthClient, name string) (*corev1.Secret, error) {
-	if c.Status.ObservedGeneration == 0 {
+	if isNew(c) {
 		known := &metav1.PartialObjectMetadata{}
 		known.SetGroupVersionKind(corev1.SchemeGroupVersion.WithKind("Secret"))
 		err := r.Metadata.Get(ctx, client.ObjectKey{Namespace: c.Namespace, Name: name}, known)

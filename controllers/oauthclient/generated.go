@@ -173,7 +173,9 @@ func (r *Reconciler) create(ctx context.Context, as *v1alpha1.AuthorizationServe
 	if err := r.Client.Create(ctx, secret, client.FieldOwner(status.FieldManager)); err != nil {
 		return credential{}, fmt.Errorf("create Secret %s: %w", secret.Name, err)
 	}
-	r.Events.Eventf(c, nil, corev1.EventTypeNormal, "SecretCreated", "Create", "Secret %s was created", secret.Name)
+	if !isNew(c) { // of a new client, the condition tells
+		r.Events.Eventf(c, nil, corev1.EventTypeNormal, "SecretCreated", "Create", "Secret %s was created", secret.Name)
+	}
 	return rot.credential(set, c), nil
 }
 

@@ -30,6 +30,7 @@ type Reconciler struct {
 	Events    events.EventRecorder
 	Now       func() time.Time
 
+	parsed    compile.ParsedKeys
 	published publications
 	written   written
 }
@@ -52,6 +53,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Resu
 		return status.Soon(), nil
 	}
 	world := compile.NewReader(ctx, r.Client, r.Namespace)
+	world.Parsed = &r.parsed
 	server, _, problems := compile.OAuthClient(world, &c)
 	cred, failed := r.credential(ctx, world, &c, server, problems)
 	if err := world.Err(); err != nil {

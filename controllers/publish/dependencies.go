@@ -128,35 +128,24 @@ func (r *recorder) stored(authorizationServer string) (*keys.Set, error) {
 	return r.keys.parse(r.OperatorSecret(compile.KeysSecretPrefix + authorizationServer))
 }
 
-// keyMemo remembers parsed keys, for parsing them costs more than all else in a compilation. It also remembers the last
-// ones that could be used: a damaged Secret must not make every live token invalid.
+// keyMemo remembers parsed keys, and the last ones that could be used: a damaged Secret must not make every live token invalid.
 type keyMemo struct {
-	entries map[string]keyEntry
-}
-
-type keyEntry struct {
-	version   string
-	set, last *keys.Set
-	err       error
+	parsed compile.ParsedKeys
+	last   map[string]*keys.Set // by the Secret's name
 }
 
 func (m *keyMemo) parse(secret *corev1.Secret) (*keys.Set, error) {
 	if secret == nil {
 		return nil, nil // as World.Keys has it
 	}
-	entry := m.entries[secret.Name]
-	if version := string(secret.UID) + "/" + secret.ResourceVersion; entry.version != version {
-		entry.version = version
-		entry.set, entry.err = compile.ParseKeys(secret)
-		if entry.err == nil {
-			entry.last = entry.set
-		}
-		m.entries[secret.Name] = entry
+	set, err := m.parsed.Parse(secret)
+	if err == nil {
+		m.last[secret.Name] = set
 	}
-	return entry.set, entry.err
+	return set, err
 }
 
 // lastGood are the keys that could be used last; nil when there never were any.
 func (m *keyMemo) lastGood(authorizationServer string) *keys.Set {
-	return m.entries[compile.KeysSecretPrefix+authorizationServer].last
+	return m.last[compile.KeysSecretPrefix+authorizationServer]
 }

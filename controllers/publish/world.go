@@ -3,6 +3,7 @@ package publish
 import (
 	"github.com/latchkey-io/latchkey/api/v1alpha1"
 	"github.com/latchkey-io/latchkey/controllers/compile"
+	"github.com/latchkey-io/latchkey/server/keys"
 	"github.com/latchkey-io/latchkey/server/registry"
 )
 
@@ -30,7 +31,7 @@ type failure struct {
 }
 
 func newWorld() *world {
-	return &world{issuers: map[string]*registry.Issuer{}, keys: &keyMemo{entries: map[string]keyEntry{}}, units: newUnits()}
+	return &world{issuers: map[string]*registry.Issuer{}, keys: &keyMemo{last: map[string]*keys.Set{}}, units: newUnits()}
 }
 
 // snapshot is the world for requests: the issuers that have both a configuration and keys.
