@@ -32,6 +32,9 @@ func runController(ctx context.Context, o *options, logger *slog.Logger, besideS
 	}
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return follow(ctx) })
+	if !besideServer { // which sees to it
+		group.Go(func() error { return boundHeap(ctx, func() error { return nil }) })
+	}
 	group.Go(func() error { return controllers.Run(ctx, o.controllers(config, health, clock.Now)) })
 	return group.Wait()
 }

@@ -40,8 +40,8 @@ func (h *heap) seen(made, live uint64) int {
 }
 
 // boundHeap keeps garbage in proportion to what lives in the heap, which is what there is in the cluster, and to what there is to do. When
-// all of the cluster has been read, what reading took is given back to the system. A GOGC that somebody has set stays in force.
-func (p *process) boundHeap(ctx context.Context) error {
+// readiness says nil, all of the cluster has been read, and what that took is given back to the system. A GOGC that somebody has set stays in force.
+func boundHeap(ctx context.Context, readiness func() error) error {
 	if previous := debug.SetGCPercent(startPercent); previous != startPercent {
 		debug.SetGCPercent(previous)
 		return nil
@@ -55,7 +55,7 @@ func (p *process) boundHeap(ctx context.Context) error {
 			return nil
 		case <-ticker.C:
 		}
-		if !ready && p.ready() != nil {
+		if !ready && readiness() != nil {
 			continue
 		}
 		made, live := heapBytes()

@@ -100,7 +100,7 @@ func (p *process) serve(ctx context.Context, end func(), listeners []listen.List
 	group, failed := errgroup.WithContext(context.WithoutCancel(ctx))
 	needed, over := context.WithCancel(failed)
 	defer context.AfterFunc(failed, end)()
-	for _, run := range append(p.run, p.boundHeap) {
+	for _, run := range append(p.run, func(ctx context.Context) error { return boundHeap(ctx, p.ready) }) {
 		group.Go(func() error { return run(needed) })
 	}
 	group.Go(func() error {

@@ -66,7 +66,7 @@ func TestRateAsText(t *testing.T) {
 	if err := off.UnmarshalText([]byte("0")); err != nil || off != (Rate{}) {
 		t.Errorf("%+v: %v", off, err)
 	}
-	for _, bad := range []string{"", "100", "100:", "100:0", "-1:5", "NaN:5", "Inf:5", "0:5", "a:b", "1:2:3"} {
+	for _, bad := range []string{"", "100", "100:", "100:0", "-1:5", "NaN:5", "1e-300:1", "0.00001:1", "Inf:5", "0:5", "a:b", "1:2:3"} {
 		if err := new(Rate).UnmarshalText([]byte(bad)); err == nil {
 			t.Errorf("%q is taken for a rate", bad)
 		}

@@ -36,6 +36,9 @@ func (r Rate) MarshalText() ([]byte, error) {
 	return fmt.Appendf(nil, "%s:%d", strconv.FormatFloat(r.PerSecond, 'f', -1, 64), r.Burst), nil
 }
 
+// slowest is the lowest rate in requests a second, one a day: waits for the next one are told in seconds, and are to be counted.
+const slowest = 1.0 / (24 * 60 * 60)
+
 // UnmarshalText reads rate:burst, or 0 for no limit.
 func (r *Rate) UnmarshalText(text []byte) error {
 	if string(text) == "0" {
@@ -45,8 +48,8 @@ func (r *Rate) UnmarshalText(text []byte) error {
 	first, second, _ := strings.Cut(string(text), ":")
 	perSecond, err := strconv.ParseFloat(first, 64)
 	burst, burstErr := strconv.Atoi(second)
-	if err != nil || burstErr != nil || !(perSecond > 0) || math.IsInf(perSecond, 0) || burst < 1 {
-		return fmt.Errorf("%q is not rate:burst such as 100:1000, nor 0", text)
+	if err != nil || burstErr != nil || !(perSecond >= slowest) || math.IsInf(perSecond, 0) || burst < 1 {
+		return fmt.Errorf("%q is not rate:burst such as 100:1000, at least one a day, nor 0", text)
 	}
 	*r = Rate{PerSecond: perSecond, Burst: burst}
 	return nil
