@@ -194,7 +194,7 @@ func (b *bench) grow(ctx context.Context) error {
 	if err := b.honours(ctx, b.Objects-1); err != nil {
 		return err
 	}
-	return b.Settle(ctx)
+	return b.Settle(ctx, b.server)
 }
 
 // profile keeps a profile of the server's processor time in one more turn of Latchkey's, if there is a directory for it.
