@@ -66,6 +66,9 @@ func newReport(t *testing.T, fault string, args ...any) *report {
 		if t.Failed() && len(r.Broken) == 0 {
 			r.Broken = append(r.Broken, "the test failed; see its output")
 		}
+		for _, broken := range r.Broken {
+			t.Log("broken:", broken) // again, behind the logs of all processes
+		}
 		r.mu.Unlock()
 		reports.add(r)
 	})

@@ -28,6 +28,11 @@ const (
 // flowsOfOne is how many flows of one user there may be before there is another user: one user has 2,000 grants of one client at most.
 const flowsOfOne = 200
 
+// usersOf is how many users' flows a load is. There are newcomers more, who are declared and do nothing yet.
+func usersOf(flows int) int { return 1 + flows/flowsOfOne }
+
+const newcomers = 2
+
 // layout says what a site is made of.
 type layout struct {
 	servers, controllers int
@@ -86,7 +91,7 @@ func newSiteOf(t *testing.T, r *report, l layout) *site {
 	s.reviews, s.client = reviewer(t, r), &http.Client{Transport: s.transport()}
 	s.isReady(s.servers...)
 	s.front.isReady(t)
-	for i := range 1 + *flows/flowsOfOne {
+	for i := range usersOf(*flows) {
 		s.users = append(s.users, s.newUser(s.userName(i)))
 	}
 	return s
@@ -219,7 +224,7 @@ spec:
   resources: [{namespace: NAME, name: orders, scopes: [orders.read]}]
   authentication: {clientSecret: {source: Existing, secretName: machine-oauth}}
 `))
-	for i := range 1 + *flows/flowsOfOne {
+	for i := range usersOf(*flows) + newcomers {
 		s.apply(strings.NewReplacer("USER", s.userName(i), "NAME", s.name).Replace(`
 apiVersion: oauth.latchkey.io/v1alpha1
 kind: LocalUser

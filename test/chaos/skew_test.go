@@ -46,7 +46,7 @@ func TestServersClockIsWrong(t *testing.T) {
 			s.settle(t.Context(), flows)
 			for i := range s.servers {
 				s.handOn(s.servers[i], s.servers[1-i])
-				s.endEverything(s.servers[i], s.servers[1-i])
+				s.endEverything(i, s.servers[i], s.servers[1-i])
 				s.cutOff(s.servers[i], s.servers[1-i])
 			}
 			r.tried("presented codes, tokens, sessions, sign-outs and cut-offs of either server to the other")
@@ -107,14 +107,16 @@ func (s *site) handOn(one, other *replica) {
 	}
 }
 
-// endEverything has the user sign out everywhere at one server: what the other issued before is over, and what it issues after is good.
-func (s *site) endEverything(one, other *replica) {
+// endEverything has a newcomer sign out everywhere at one server: what the other issued before is over, and what it issues after is good.
+func (s *site) endEverything(newcomer int, one, other *replica) {
 	s.t.Helper()
 	ctx := s.t.Context()
 	v, to := s.visitor()
 	to.at.Store(other)
-	f := v.signIn(s.userName(0), v.client.Transport)
+	user := s.userName(usersOf(*flows) + newcomer)
+	f := v.signIn(user, v.client.Transport)
 	must(s.t, f.redeem(ctx))
+	f.isRemembered(one) // what it has heard of is over, by whatever clock it was made
 	to.at.Store(one)
 	page, err := f.user.Get(ctx, s.issuer+"/logout")
 	must(s.t, err)
@@ -122,7 +124,7 @@ func (s *site) endEverything(one, other *replica) {
 	s.isOver(f, "everybody was signed out at "+one.name)
 	s.nextSecond() // a password takes longer to type than clocks that are put right differ
 	to.at.Store(other)
-	f = v.signIn(s.userName(0), v.client.Transport)
+	f = v.signIn(user, v.client.Transport)
 	must(s.t, f.redeem(ctx))
 	s.isGood(f, "signing in again at "+other.name)
 }

@@ -25,7 +25,22 @@ func (s *site) newUser(name string) *browser.Browser {
 	s.t.Helper()
 	f := s.signIn(name, s.transport())
 	must(s.t, f.redeem(s.t.Context())) // an approval is remembered while a grant of it lives
+	f.isRemembered(s.servers...)
 	return f.user
+}
+
+// isRemembered waits until servers have heard of the user's only grant: until then, one that did not make it asks the user to approve again.
+func (f *flow) isRemembered(servers ...*replica) {
+	f.site.t.Helper()
+	v, to := f.site.visitor()
+	user := f.user.Through(v.client.Transport)
+	for _, server := range servers {
+		to.at.Store(server)
+		eventually(f.site.t, server.name+" remembers what the user approved", func(ctx context.Context) (bool, error) {
+			page, err := user.Get(ctx, f.url())
+			return err == nil && codeOf(page) != "", err
+		})
+	}
 }
 
 // signIn has a user sign in with a new browser, and approve the app unless that is remembered. The flow has its code.

@@ -49,6 +49,13 @@ func (b *Browser) Copy(at *url.URL) (*Browser, error) {
 	return c, nil
 }
 
+// Through returns a browser that shares this one's cookies, and whose requests go by another transport.
+func (b *Browser) Through(transport http.RoundTripper) *Browser {
+	other := *b
+	other.client.Transport = transport
+	return &other
+}
+
 // Page is an answer: a document, an image, or a redirect.
 type Page struct {
 	// URL is where the page is from.
