@@ -4,6 +4,7 @@ import (
 	"context"
 	"time"
 
+	"github.com/go-json-experiment/json"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
@@ -31,19 +32,28 @@ func (i *informers) newInformer(lw toolscache.ListerWatcher, example runtime.Obj
 }
 
 func (i *informers) lister(gvk schema.GroupVersionKind) toolscache.ListWithContextFunc {
-	resource := resourceOf(gvk)
+	resource, skip := resourceOf(gvk), skipped(gvk.Kind)
 	return func(ctx context.Context, o metav1.ListOptions) (runtime.Object, error) {
 		return i.pages.List(ctx, resource, "", o, func(read func(any) error) (runtime.Object, error) {
 			object, err := i.scheme.New(gvk)
 			if err == nil {
-				err = read(listed(object))
+				err = read(object)
 			}
 			if err == nil {
 				_, err = keep(object)
 			}
 			return object, err
-		})
+		}, skip...)
 	}
+}
+
+// skipped is what a list's objects are read without: what keep would take out at once, and is most of what there is to read.
+func skipped(kind string) []*json.Unmarshalers {
+	skip := []*json.Unmarshalers{pages.Skip[[]metav1.Condition]()}
+	if kind != "LocalUser" { // of which is kept who wrote its spec when
+		skip = append(skip, pages.Skip[[]metav1.ManagedFieldsEntry]())
+	}
+	return skip
 }
 
 // resourceOf is what the API server calls a kind of ours, all of which are called as is usual.
@@ -51,33 +61,3 @@ func resourceOf(kind schema.GroupVersionKind) string {
 	resource, _ := meta.UnsafeGuessKindToResource(kind)
 	return resource.Resource
 }
-
-// listed is what a list's object is decoded into: the object itself, of a client without what keep would take out at once, which is most of
-// what there is to decode.
-func listed(object runtime.Object) any {
-	c, ok := object.(*v1alpha1.OAuthClient)
-	if !ok {
-		return object
-	}
-	into := &listedClient{OAuthClient: c}
-	into.Metadata.ObjectMeta, into.Status.OAuthClientStatus = &c.ObjectMeta, &c.Status
-	return into
-}
-
-type listedClient struct {
-	*v1alpha1.OAuthClient `json:",inline"`
-	Metadata              struct {
-		*metav1.ObjectMeta `json:",inline"`
-		ManagedFields      skipped `json:"managedFields"`
-	} `json:"metadata"`
-	Status struct {
-		*v1alpha1.OAuthClientStatus `json:",inline"`
-		Conditions                  skipped `json:"conditions"`
-	} `json:"status"`
-}
-
-// skipped is decoded from anything, and keeps nothing of it.
-type skipped struct{}
-
-// UnmarshalJSON implements json.Unmarshaler.
-func (skipped) UnmarshalJSON([]byte) error { return nil }

@@ -9,8 +9,8 @@ import (
 	"bufio"
 	"context"
 	"errors"
-	"io"
 
+	"github.com/go-json-experiment/json"
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/apis/meta/internalversion"
@@ -50,8 +50,8 @@ func New(config *rest.Config) (*Client, error) {
 type Item func(read func(into any) error) (runtime.Object, error)
 
 // List returns what is kept of all objects of a resource that there are now: in one namespace, or in all if it is empty. That is at least as
-// new as whatever version the options ask for.
-func (c *Client) List(ctx context.Context, resource, namespace string, o metav1.ListOptions, item Item) (runtime.Object, error) {
+// new as whatever version the options ask for. Of the objects some may be skipped at once.
+func (c *Client) List(ctx context.Context, resource, namespace string, o metav1.ListOptions, item Item, skip ...*json.Unmarshalers) (runtime.Object, error) {
 	return listPages(o, c.size, func(o metav1.ListOptions) (*internalversion.List, error) {
 		body, err := c.rest.Get().NamespaceIfScoped(namespace, namespace != "").Resource(resource).
 			SpecificallyVersionedParams(&o, scheme.ParameterCodec, corev1.SchemeGroupVersion).
@@ -59,7 +59,7 @@ func (c *Client) List(ctx context.Context, resource, namespace string, o metav1.
 		if err != nil {
 			return nil, err
 		}
-		page, err := decode(bufio.NewReaderSize(body, bufferSize), item)
+		page, err := decode(bufio.NewReaderSize(body, bufferSize), item, skip...)
 		return page, errors.Join(err, body.Close())
 	})
 }
@@ -97,11 +97,3 @@ func listPages(o metav1.ListOptions, size int64, page func(metav1.ListOptions) (
 }
 
 var errIncomplete = errors.New("pages: the API server's list is not complete")
-
-// incomplete makes an end in the middle of a list an error that says so.
-func incomplete(err error) error {
-	if errors.Is(err, io.EOF) {
-		return errIncomplete
-	}
-	return err
-}

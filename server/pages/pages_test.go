@@ -2,13 +2,17 @@ package pages
 
 import (
 	"context"
+	gojson "encoding/json"
 	"errors"
 	"fmt"
 	"os"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
+	"github.com/go-json-experiment/json"
 	"github.com/go-logr/logr"
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -18,6 +22,8 @@ import (
 	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/log"
+	kubernetesjson "sigs.k8s.io/json"
+	"sigs.k8s.io/randfill"
 
 	"github.com/latchkey-io/latchkey/api/v1alpha1"
 	"github.com/latchkey-io/latchkey/hack/controlplane"
@@ -187,6 +193,40 @@ func TestListsInAnyOrder(t *testing.T) {
 	for _, empty := range []string{`{"metadata":{"resourceVersion":"42"},"items":[]}`, `{"metadata":{"resourceVersion":"42"},"items":null}`} {
 		if list, err := decode(strings.NewReader(empty), resource); err != nil || len(list.Items) != 0 {
 			t.Errorf("%s: %+v, %v", empty, list, err)
+		}
+	}
+}
+
+// The decoder makes of every kind what Kubernetes' own makes of it.
+func TestObjectsAreReadAsKubernetesReadsThem(t *testing.T) {
+	fill := randfill.NewWithSeed(1).NilChance(0.2).NumElements(0, 2).Funcs(
+		func(at *metav1.Time, _ randfill.Continue) { *at = metav1.Unix(1_700_000_000, 0) },
+		func(at *metav1.MicroTime, _ randfill.Continue) {
+			*at = metav1.NewMicroTime(time.Unix(1_700_000_000, 123_456_000))
+		},
+		func(f *metav1.FieldsV1, _ randfill.Continue) { *f = *metav1.NewFieldsV1(`{"f:spec":{}}`) },
+	)
+	s := runtime.NewScheme()
+	if err := v1alpha1.AddToScheme(s); err != nil {
+		t.Fatal(err)
+	}
+	for kind, of := range s.KnownTypes(v1alpha1.GroupVersion) {
+		if of.PkgPath() != reflect.TypeFor[v1alpha1.OAuthClient]().PkgPath() { // ListOptions and the like
+			continue
+		}
+		for range 20 {
+			object, want, got := reflect.New(of).Interface(), reflect.New(of).Interface(), reflect.New(of).Interface()
+			fill.Fill(object)
+			raw, err := gojson.Marshal(object)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := kubernetesjson.UnmarshalCaseSensitivePreserveInts(raw, want); err != nil {
+				t.Fatalf("%s: %v", raw, err)
+			}
+			if err := json.Unmarshal(raw, got); err != nil || !reflect.DeepEqual(got, want) {
+				t.Errorf("%s: %s became %+v, %v; Kubernetes reads %+v", kind, raw, got, err, want)
+			}
 		}
 	}
 }

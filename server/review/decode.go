@@ -2,12 +2,12 @@ package review
 
 import (
 	"bytes"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"mime"
 	"net/http"
 
+	"github.com/go-json-experiment/json"
 	authenticationv1 "k8s.io/api/authentication/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -72,7 +72,7 @@ func reader(contentType string) (func([]byte, *authenticationv1.TokenReview) err
 	return nil, false
 }
 
-// readJSON reads what counts of a TokenReview.
+// readJSON reads what counts of a TokenReview. A name that comes twice is an error: what one reader takes from such a body is not what another does.
 func readJSON(body []byte, review *authenticationv1.TokenReview) error {
 	var asked struct {
 		metav1.TypeMeta `json:",inline"`

@@ -63,6 +63,8 @@ func TestBadRequests(t *testing.T) {
 		"another version":    {body: `{"apiVersion":"authentication.k8s.io/v2","kind":"TokenReview","spec":{"token":"x"}}`, status: 400, reason: metav1.StatusReasonBadRequest},
 		"no token":           {body: `{"apiVersion":"authentication.k8s.io/v1","kind":"TokenReview","spec":{}}`, status: 400, reason: metav1.StatusReasonBadRequest},
 		"a token of numbers": {body: `{"apiVersion":"authentication.k8s.io/v1","kind":"TokenReview","spec":{"token":1}}`, status: 400, reason: metav1.StatusReasonBadRequest},
+		"two tokens":         {body: `{"spec":{"token":"x","token":"y"}}`, status: 400, reason: metav1.StatusReasonBadRequest},
+		"in another case":    {body: `{"spec":{"Token":"x"}}`, status: 400, reason: metav1.StatusReasonBadRequest},
 		"many audiences":     {body: `{"spec":{"token":"x","audiences":["a"` + strings.Repeat(`,"a"`, 32) + `]}}`, status: 400, reason: metav1.StatusReasonBadRequest},
 		"64 KiB and more":    {body: `{"spec":{"token":"` + strings.Repeat("x", 64<<10) + `"}}`, status: 413, reason: metav1.StatusReasonRequestEntityTooLarge},
 		"no caller":          {body: good, change: func(r *http.Request) { r.TLS = nil }, status: 401, reason: metav1.StatusReasonUnauthorized},

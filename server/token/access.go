@@ -5,8 +5,6 @@ import (
 	"slices"
 	"time"
 
-	"github.com/golang-jwt/jwt/v5"
-
 	"github.com/latchkey-io/latchkey/server/keys"
 	"github.com/latchkey-io/latchkey/server/oauth"
 )
@@ -114,12 +112,18 @@ func (a *Access) Actor() *Actor {
 // accessClaims is Access as it is read: RFC 9068 section 2.2, and what is Latchkey's own under one name, as Kubernetes does
 // it in ServiceAccount tokens.
 type accessClaims struct {
-	jwt.RegisteredClaims
-	ClientID string           `json:"client_id"`
-	Scope    string           `json:"scope,omitempty"`
-	AuthTime *jwt.NumericDate `json:"auth_time,omitempty"`
-	Actor    *Actor           `json:"act,omitempty"`
-	Latchkey latchkeyClaim    `json:"oauth.latchkey.io"`
+	Issuer    string        `json:"iss,omitempty"`
+	Subject   string        `json:"sub,omitempty"`
+	Audience  audience      `json:"aud,omitempty"`
+	ExpiresAt date          `json:"exp,omitzero"`
+	NotBefore date          `json:"nbf,omitzero"`
+	IssuedAt  date          `json:"iat,omitzero"`
+	ID        string        `json:"jti,omitempty"`
+	ClientID  string        `json:"client_id"`
+	Scope     string        `json:"scope,omitempty"`
+	AuthTime  date          `json:"auth_time,omitzero"`
+	Actor     *Actor        `json:"act,omitempty"`
+	Latchkey  latchkeyClaim `json:"oauth.latchkey.io"`
 }
 
 type latchkeyClaim struct {
@@ -181,8 +185,8 @@ func (a *Access) claims() ([]byte, error) {
 	o.String("jti", a.ID)
 	o.String("client_id", a.ClientID)
 	o.String("scope", oauth.JoinScope(a.Scopes))
-	if !a.AuthTime.IsZero() {
-		o.Number("auth_time", a.AuthTime.Unix())
+	if at := dateOf(a.AuthTime); at != 0 {
+		o.Number("auth_time", int64(at))
 	}
 	if actor := a.Actor(); actor != nil {
 		o.Any("act", actor)
@@ -217,9 +221,9 @@ func (c *accessClaims) access() Access {
 		ClientUID: c.Latchkey.Client,
 		UserUID:   c.Latchkey.User,
 		Via:       c.Latchkey.Via,
-		IssuedAt:  timeOf(c.IssuedAt),
-		ExpiresAt: timeOf(c.ExpiresAt),
-		AuthTime:  timeOf(c.AuthTime),
+		IssuedAt:  c.IssuedAt.time(),
+		ExpiresAt: c.ExpiresAt.time(),
+		AuthTime:  c.AuthTime.time(),
 	}
 	if account := c.Latchkey.ServiceAccount; account != nil {
 		a.WorkloadUID, a.WorkloadCalled = account.UID, account.Called

@@ -5,18 +5,14 @@ import (
 	"testing"
 	"time"
 
-	"github.com/golang-jwt/jwt/v5"
-
 	"github.com/latchkey-io/latchkey/server/oauth"
 )
 
 // asRead is what is read of the token, as encoding/json would write it.
 func asRead(a *Access) *accessClaims {
 	c := &accessClaims{
-		RegisteredClaims: jwt.RegisteredClaims{
-			Issuer: a.Issuer, Subject: a.Subject, Audience: a.Audience, IssuedAt: numericDate(a.IssuedAt), ExpiresAt: numericDate(a.ExpiresAt), ID: a.ID,
-		},
-		ClientID: a.ClientID, Scope: oauth.JoinScope(a.Scopes), AuthTime: numericDate(a.AuthTime), Actor: a.Actor(),
+		Issuer: a.Issuer, Subject: a.Subject, Audience: a.Audience, IssuedAt: dateOf(a.IssuedAt), ExpiresAt: dateOf(a.ExpiresAt), ID: a.ID,
+		ClientID: a.ClientID, Scope: oauth.JoinScope(a.Scopes), AuthTime: dateOf(a.AuthTime), Actor: a.Actor(),
 		Latchkey: latchkeyClaim{Grant: a.GrantID, Client: a.ClientUID, User: a.UserUID, Via: a.Via, Kubernetes: a.Kubernetes},
 	}
 	if a.WorkloadUID != "" {

@@ -56,7 +56,10 @@ func ParseAssertion(raw string) (*Assertion, error) {
 	if err := a.readHeader(parsed.Header); err != nil {
 		return nil, err
 	}
-	a.ClientID, a.ID, a.ExpiresAt = a.claims.Subject, a.claims.ID, timeOf(a.claims.ExpiresAt)
+	a.ClientID, a.ID, a.ExpiresAt = a.claims.Subject, a.claims.ID, time.Time{}
+	if a.claims.ExpiresAt != nil {
+		a.ExpiresAt = a.claims.ExpiresAt.Time
+	}
 	if a.ClientID == "" || a.claims.Issuer != a.ClientID {
 		return nil, errors.New("token: the assertion's iss and sub are not one client_id")
 	}

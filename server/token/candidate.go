@@ -62,7 +62,7 @@ func (c *Candidate) verify(iss *registry.Issuer, audiences []string, now time.Ti
 	if err := access.current(iss, audiences, now); err != nil {
 		return Access{}, nil, err
 	}
-	if now.Add(leeway).Before(timeOf(claims.NotBefore)) {
+	if now.Add(leeway).Before(claims.NotBefore.time()) {
 		return Access{}, nil, inactive("it is not good yet")
 	}
 	key, err := signedBy(iss.Keys, c.raw, oauth.TypAccessToken)

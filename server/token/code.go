@@ -1,14 +1,14 @@
 package token
 
 import (
-	"bytes"
 	"crypto/rand"
 	"encoding/base32"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"strings"
 	"time"
+
+	"github.com/go-json-experiment/json"
 
 	"github.com/latchkey-io/latchkey/server/oauth"
 	"github.com/latchkey-io/latchkey/server/registry"
@@ -78,13 +78,11 @@ func (c *Code) Seal(iss *registry.Issuer, now time.Time) (string, error) {
 	sealed.AuthTime = c.AuthTime.UTC().Truncate(time.Millisecond)
 	sealed.IssuedAt = now.UTC().Truncate(time.Second)
 	sealed.ExpiresAt = sealed.IssuedAt.Add(iss.Lifetimes.AuthorizationCode)
-	var body bytes.Buffer
-	enc := json.NewEncoder(&body)
-	enc.SetEscapeHTML(false) // an escaped & takes six bytes
-	if err := enc.Encode(&sealed); err != nil {
+	body, err := json.Marshal(&sealed)
+	if err != nil {
 		return "", fmt.Errorf("token: seal code: %w", err)
 	}
-	code, err := iss.Keys.Seal(iss.URL, codePurpose, body.Bytes(), now)
+	code, err := iss.Keys.Seal(iss.URL, codePurpose, body, now)
 	if err == nil && len(code) > oauth.MaxParameterLength {
 		return "", ErrCodeTooLong
 	}

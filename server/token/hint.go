@@ -35,7 +35,7 @@ func ParseHint(iss *registry.Issuer, raw string) (*Hint, error) {
 	switch {
 	case claims.Issuer != iss.URL:
 		return nil, fmt.Errorf("%w: another issuer's", ErrHint)
-	case claims.Subject == "" || claims.Audience == "" || claims.ExpiresAt == nil || claims.AuthTime == nil:
+	case claims.Subject == "" || claims.Audience == "" || claims.ExpiresAt == 0 || claims.AuthTime == 0:
 		return nil, fmt.Errorf("%w: it lacks what every ID token has", ErrHint) // a userinfo response is a JWT of ours, too
 	}
 	return &Hint{Subject: claims.Subject, ClientID: claims.Audience, SessionID: claims.SessionID}, nil

@@ -6,8 +6,6 @@ import (
 	"encoding/base64"
 	"time"
 
-	"github.com/golang-jwt/jwt/v5"
-
 	"github.com/latchkey-io/latchkey/server/keys"
 	"github.com/latchkey-io/latchkey/server/oauth"
 )
@@ -42,17 +40,17 @@ type Identity struct {
 
 // identityClaims is Identity on the wire.
 type identityClaims struct {
-	Issuer    string           `json:"iss"`
-	Subject   string           `json:"sub"`
-	Audience  string           `json:"aud"`
-	IssuedAt  *jwt.NumericDate `json:"iat"`
-	ExpiresAt *jwt.NumericDate `json:"exp"`
-	AuthTime  *jwt.NumericDate `json:"auth_time"`
-	Nonce     string           `json:"nonce,omitempty"`
-	ACR       string           `json:"acr,omitempty"`
-	AMR       []string         `json:"amr,omitempty"`
-	AtHash    string           `json:"at_hash"`
-	SessionID string           `json:"sid,omitempty"`
+	Issuer    string   `json:"iss"`
+	Subject   string   `json:"sub"`
+	Audience  string   `json:"aud"`
+	IssuedAt  date     `json:"iat"`
+	ExpiresAt date     `json:"exp"`
+	AuthTime  date     `json:"auth_time"`
+	Nonce     string   `json:"nonce,omitempty"`
+	ACR       string   `json:"acr,omitempty"`
+	AMR       []string `json:"amr,omitempty"`
+	AtHash    string   `json:"at_hash"`
+	SessionID string   `json:"sid,omitempty"`
 	UserClaims
 }
 
@@ -63,9 +61,9 @@ func (i *Identity) Sign(set *keys.Set, alg keys.Algorithm, now time.Time) (strin
 		Issuer:     i.Issuer,
 		Subject:    i.Subject,
 		Audience:   i.ClientID,
-		IssuedAt:   numericDate(i.IssuedAt),
-		ExpiresAt:  numericDate(i.ExpiresAt),
-		AuthTime:   numericDate(i.AuthTime),
+		IssuedAt:   dateOf(i.IssuedAt),
+		ExpiresAt:  dateOf(i.ExpiresAt),
+		AuthTime:   dateOf(i.AuthTime),
 		Nonce:      i.Nonce,
 		ACR:        i.ACR,
 		AMR:        i.AMR,

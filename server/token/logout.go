@@ -35,7 +35,7 @@ func (l *Logout) Sign(set *keys.Set, alg keys.Algorithm, now time.Time) (string,
 	return signAny(set, alg, now, oauth.TypLogoutToken, &logoutClaims{
 		RegisteredClaims: jwt.RegisteredClaims{
 			Issuer: l.Issuer, Subject: l.Subject, Audience: jwt.ClaimStrings{l.ClientID}, ID: l.ID,
-			IssuedAt: numericDate(now), ExpiresAt: numericDate(now.Add(logoutLife)),
+			IssuedAt: jwt.NewNumericDate(now), ExpiresAt: jwt.NewNumericDate(now.Add(logoutLife)),
 		},
 		SessionID: l.SessionID,
 		Events:    map[string]struct{}{oauth.EventBackChannelLogout: {}},

@@ -26,6 +26,7 @@ func TestPeekAudience(t *testing.T) {
 		"one":             {payload(`{"aud":"a"}`), []string{"a"}},
 		"a list":          {payload(`{"aud":["a","b"]}`), []string{"a", "b"}},
 		"another case":    {payload(`{"AUD":"a"}`), nil},
+		"twice":           {payload(`{"aud":"a","aud":["b"]}`), nil},
 		"none":            {payload(`{}`), nil},
 		"a number":        {payload(`{"aud":1}`), nil},
 		"too many":        {payload(`{"aud":["` + strings.Repeat(`a","`, 20) + `"]}`), nil},

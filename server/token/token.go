@@ -67,17 +67,3 @@ func signAny(set *keys.Set, alg keys.Algorithm, now time.Time, typ string, claim
 	}
 	return sign(set, alg, now, typ, text)
 }
-
-func numericDate(t time.Time) *jwt.NumericDate {
-	if t.IsZero() {
-		return nil
-	}
-	return jwt.NewNumericDate(t)
-}
-
-func timeOf(d *jwt.NumericDate) time.Time {
-	if d == nil {
-		return time.Time{}
-	}
-	return d.Time
-}

@@ -232,6 +232,8 @@ func TestPeekIssuer(t *testing.T) {
 		"null":           payload("null"),
 		"no iss":         payload(`{"sub":"x"}`),
 		"other case":     payload(`{"ISS":"https://login.example.com"}`),
+		"iss twice":      payload(`{"iss":"a","iss":"a"}`),
+		"sub twice":      payload(`{"iss":"a","sub":"a","sub":"b"}`),
 		"iss a number":   payload(`{"iss":1}`),
 		"iss null":       payload(`{"iss":null}`),
 		"iss empty":      payload(`{"iss":""}`),

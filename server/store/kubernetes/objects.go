@@ -105,10 +105,8 @@ func (s *objects[V, O]) listerWatcher() cache.ListerWatcher {
 func (s *objects[V, O]) list(ctx context.Context, o metav1.ListOptions) (runtime.Object, error) {
 	return s.pages.List(ctx, s.kind.resource, s.namespace, o, func(read func(any) error) (runtime.Object, error) {
 		object := s.kind.empty()
-		err := read(object)
-		object.SetManagedFields(nil)
-		return object, err
-	})
+		return object, read(object)
+	}, pages.Skip[[]metav1.ManagedFieldsEntry]())
 }
 
 // get returns the value of the name, or store.ErrNotFound.
