@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"os"
 	"path/filepath"
 	"strings"
 	"time"
@@ -27,7 +28,7 @@ var controllers = [...]string{
 
 func (cp *ControlPlane) startEtcd(ctx context.Context) (err error) {
 	client, peer := "http://"+loopback(cp.Ports.Etcd), "http://"+loopback(cp.Ports.EtcdPeer)
-	cp.etcd, err = cp.run(ctx, "etcd", cp.Assets.Etcd, http.DefaultClient, client+"/health",
+	cp.etcd, err = cp.run(ctx, "etcd", cp.Assets.Etcd, nil, http.DefaultClient, client+"/health",
 		"--name=local",
 		"--data-dir="+cp.etcdDir(),
 		"--listen-client-urls="+client,
@@ -71,7 +72,7 @@ func (cp *ControlPlane) StartAPIServer(ctx context.Context) error {
 		)
 	}
 	args = append(args, cp.options.ExtraAPIServerArgs...)
-	cp.apiServer, err = cp.run(ctx, "kube-apiserver", cp.Assets.KubeAPIServer, client, cp.URL()+"/readyz", args...)
+	cp.apiServer, err = cp.run(ctx, "kube-apiserver", cp.Assets.KubeAPIServer, cp.options.APIServerEnv, client, cp.URL()+"/readyz", args...)
 	if err != nil {
 		return err
 	}
@@ -90,7 +91,7 @@ func (cp *ControlPlane) startControllerManager(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	cp.manager, err = cp.run(ctx, "kube-controller-manager", cp.Assets.KubeControllerManager, client,
+	cp.manager, err = cp.run(ctx, "kube-controller-manager", cp.Assets.KubeControllerManager, nil, client,
 		"https://"+loopback(cp.Ports.ControllerManager)+"/healthz",
 		"--kubeconfig="+cp.managerKubeconfig(),
 		"--controllers="+strings.Join(controllers[:], ","),
@@ -106,11 +107,11 @@ func (cp *ControlPlane) startControllerManager(ctx context.Context) error {
 	return err
 }
 
-// run starts one component and waits until its health URL answers 200.
-func (cp *ControlPlane) run(ctx context.Context, name, path string, client *http.Client, health string, args ...string) (*process.Process, error) {
+// run starts one component, with env after this process's environment, and waits until its health URL answers 200.
+func (cp *ControlPlane) run(ctx context.Context, name, path string, env []string, client *http.Client, health string, args ...string) (*process.Process, error) {
 	begin := time.Now()
 	p, err := process.Start(process.Options{
-		Name: name, Path: path, Args: args,
+		Name: name, Path: path, Args: args, Env: append(os.Environ(), env...),
 		LogFile: filepath.Join(cp.Dir, name+".log"),
 	})
 	if err != nil {

@@ -38,6 +38,8 @@ type Options struct {
 	ReviewURL string
 	// ExtraAPIServerArgs follow our own.
 	ExtraAPIServerArgs []string
+	// APIServerEnv follows this process's environment in kube-apiserver's.
+	APIServerEnv []string
 	// Log takes a line for each component that got ready, and the progress of a first build. Nil means none.
 	Log io.Writer
 }

@@ -29,11 +29,15 @@ func Poll(ctx context.Context, timeout, interval time.Duration, condition func(c
 
 // Get writes the body of an answer and returns its status.
 func Get(ctx context.Context, url string, body io.Writer) (int, error) {
+	return get(ctx, http.DefaultClient, url, body)
+}
+
+func get(ctx context.Context, client *http.Client, url string, body io.Writer) (int, error) {
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
 	if err != nil {
 		return 0, err
 	}
-	response, err := http.DefaultClient.Do(request)
+	response, err := client.Do(request)
 	if err != nil {
 		return 0, err
 	}

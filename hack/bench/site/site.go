@@ -74,7 +74,8 @@ func (s *Site) up(ctx context.Context) (err error) {
 	if s.root, err = build.Root(); err != nil {
 		return err
 	}
-	if s.ControlPlane, err = controlplane.Start(ctx, controlplane.Options{Manifests: []string{"config/crd"}, NoControllerManager: true, Log: s.out}); err != nil {
+	options := controlplane.Options{Manifests: []string{"config/crd"}, NoControllerManager: true, APIServerEnv: []string{garbage}, Log: s.out}
+	if s.ControlPlane, err = controlplane.Start(ctx, options); err != nil {
 		return err
 	}
 	s.Etcd = &Etcd{url: fmt.Sprintf("http://127.0.0.1:%d", s.Ports.Etcd)}
