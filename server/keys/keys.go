@@ -13,6 +13,8 @@ import (
 	"errors"
 	"fmt"
 	"time"
+
+	"github.com/latchkey-io/latchkey/server/oauth"
 )
 
 // Algorithm is a JWS algorithm (RFC 7518 section 3.1).
@@ -84,12 +86,19 @@ type Set struct {
 	refresh *mac
 	salt    *mac
 	byKID   map[string]*SigningKey
+	headers map[tokensOf]string
 	jwks    []byte
 }
 
+// tokensOf are the tokens of a type that a key signs.
+type tokensOf struct{ kid, typ string }
+
 // NewSet makes the Set of the material.
 func NewSet(m *Material) (*Set, error) {
-	s := &Set{signing: m.Signing, sealing: m.Sealing, digest: newMAC(m.Digest), refresh: newMAC(m.Refresh), salt: newMAC(m.Salt), byKID: map[string]*SigningKey{}}
+	s := &Set{
+		signing: m.Signing, sealing: m.Sealing, digest: newMAC(m.Digest), refresh: newMAC(m.Refresh), salt: newMAC(m.Salt),
+		byKID: map[string]*SigningKey{}, headers: map[tokensOf]string{},
+	}
 	if len(m.Digest) != secretLength || len(m.Refresh) != secretLength || len(m.Salt) != secretLength {
 		return nil, fmt.Errorf("keys: the digest key, the refresh key and the salt must have %d bytes", secretLength)
 	}
@@ -98,6 +107,9 @@ func NewSet(m *Material) (*Set, error) {
 			return nil, fmt.Errorf("keys: kid %q occurs twice", k.KID)
 		}
 		s.byKID[k.KID] = k
+		if err := s.addHeaders(k); err != nil {
+			return nil, err
+		}
 	}
 	for _, k := range m.Sealing {
 		if len(k.Key) != secretLength {
@@ -108,6 +120,25 @@ func NewSet(m *Material) (*Set, error) {
 	s.jwks, err = marshalJWKS(m.Signing)
 	return s, err
 }
+
+func (s *Set) addHeaders(k *SigningKey) error {
+	for _, typ := range oauth.TokenTypes() {
+		h := oauth.NewObject(128)
+		h.String("alg", string(k.Algorithm))
+		h.String("kid", k.KID)
+		h.String("typ", typ)
+		text, err := h.JSON()
+		if err != nil {
+			return fmt.Errorf("keys: the header of what %q signs: %w", k.KID, err)
+		}
+		s.headers[tokensOf{k.KID, typ}] = base64.RawURLEncoding.EncodeToString(text)
+	}
+	return nil
+}
+
+// Header is the JOSE header of tokens of a type, one of oauth.TokenTypes, that the key signs, in base64url (RFC 7515 section 4.1). Empty for any
+// other type, and for a key that is not in the Set.
+func (s *Set) Header(k *SigningKey, typ string) string { return s.headers[tokensOf{k.KID, typ}] }
 
 // Signer returns the key of the algorithm that signs at the time now: the one that became active last. ErrNoSigner when
 // there is none.

@@ -66,6 +66,11 @@ const (
 	TypIntrospection = "token-introspection+jwt" // RFC 9701 section 4
 )
 
+// TokenTypes are the types of all JWTs that are issued.
+func TokenTypes() []string {
+	return []string{TypJWT, TypAccessToken, TypLogoutToken, TypIntrospection}
+}
+
 // EventBackChannelLogout is the event that makes a logout token (OpenID Connect Back-Channel Logout section 2.4).
 const EventBackChannelLogout = "http://schemas.openid.net/event/backchannel-logout"
 

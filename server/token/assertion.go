@@ -128,7 +128,7 @@ func (a *Assertion) verifySignature(candidates []keys.PublicKey, now time.Time) 
 	if err != nil {
 		return fmt.Errorf("token: assertion: %w", err)
 	}
-	method := jwt.GetSigningMethod(string(a.method))
+	method := signingMethod(a.method)
 	err = jwt.ErrTokenSignatureInvalid
 	for _, k := range candidates {
 		if err = method.Verify(signed, signature, k.Public); err == nil {

@@ -44,5 +44,20 @@ func signedBy(set *keys.Set, raw, typ string) (*keys.SigningKey, error) {
 	if err != nil {
 		return nil, fmt.Errorf("signature: %w", err)
 	}
-	return key, jwt.GetSigningMethod(string(key.Algorithm)).Verify(raw[:last], signature, key.Private.Public())
+	return key, signingMethod(key.Algorithm).Verify(raw[:last], signature, key.Private.Public())
+}
+
+// signingMethod is the library's of the algorithm, nil for one that keys doesn't know. The library's own table has a lock.
+func signingMethod(alg keys.Algorithm) jwt.SigningMethod {
+	switch alg {
+	case keys.ES256:
+		return jwt.SigningMethodES256
+	case keys.RS256:
+		return jwt.SigningMethodRS256
+	case keys.PS256:
+		return jwt.SigningMethodPS256
+	case keys.EdDSA:
+		return jwt.SigningMethodEdDSA
+	}
+	return nil
 }

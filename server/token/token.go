@@ -9,10 +9,7 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/golang-jwt/jwt/v5"
-
 	"github.com/latchkey-io/latchkey/server/keys"
-	"github.com/latchkey-io/latchkey/server/oauth"
 )
 
 const (
@@ -36,21 +33,13 @@ func sign(set *keys.Set, alg keys.Algorithm, now time.Time, typ string, claims [
 	if err != nil {
 		return "", fmt.Errorf("token: %w", err)
 	}
-	method := jwt.GetSigningMethod(string(key.Algorithm))
-	if method == nil {
-		return "", fmt.Errorf("token: no signing method %s", key.Algorithm)
-	}
-	h := oauth.NewObject(128)
-	h.String("alg", string(key.Algorithm))
-	h.String("kid", key.KID)
-	h.String("typ", typ)
-	header, err := h.JSON()
-	if err != nil {
-		return "", fmt.Errorf("token: header: %w", err)
+	header, method := set.Header(key, typ), signingMethod(key.Algorithm)
+	if header == "" || method == nil {
+		return "", fmt.Errorf("token: no signing method %s, or no type %s", key.Algorithm, typ)
 	}
 	encoding := base64.RawURLEncoding
-	text := make([]byte, 0, encoding.EncodedLen(len(header)+len(claims)+maxSignature)+len(".."))
-	text = append(encoding.AppendEncode(text, header), '.')
+	text := make([]byte, 0, len(header)+encoding.EncodedLen(len(claims)+maxSignature)+len(".."))
+	text = append(append(text, header...), '.')
 	text = encoding.AppendEncode(text, claims)
 	signature, err := method.Sign(string(text), key.Private)
 	if err != nil {
