@@ -34,30 +34,30 @@ const (
 const manifests = `
 apiVersion: v1
 kind: Namespace
-metadata: {Name: flows}
+metadata: {name: flows}
 ---
 apiVersion: v1
 kind: Secret
-metadata: {Name: valkey, namespace: latchkey-system}
+metadata: {name: valkey, namespace: latchkey-system}
 stringData: {addresses: "VALKEY"}
 ---
 apiVersion: oauth.latchkey.io/v1alpha1
 kind: AuthorizationServer
-metadata: {Name: valkey}
-spec: {issuer: "SECOND", storage: {valkey: {secretRef: {Name: valkey}}}}
+metadata: {name: valkey}
+spec: {issuer: "SECOND", storage: {valkey: {secretRef: {name: valkey}}}}
 ---
 apiVersion: oauth.latchkey.io/v1alpha1
 kind: ResourceServer
-metadata: {Name: orders, namespace: flows}
+metadata: {name: orders, namespace: flows}
 spec:
   authorizationServerNames: [default, valkey]
   identifier: https://orders.flows.svc
   displayName: Orders
-  scopes: [{Name: orders.read, description: See your orders}]
+  scopes: [{name: orders.read, description: See your orders}]
 ---
 apiVersion: oauth.latchkey.io/v1alpha1
 kind: OAuthClient
-metadata: {Name: default, namespace: flows}
+metadata: {name: default, namespace: flows}
 spec:
   displayName: Storefront
   type: Confidential
@@ -70,7 +70,7 @@ spec:
 ---
 apiVersion: oauth.latchkey.io/v1alpha1
 kind: OAuthClient
-metadata: {Name: valkey, namespace: flows}
+metadata: {name: valkey, namespace: flows}
 spec:
   authorizationServerName: valkey
   displayName: Storefront
