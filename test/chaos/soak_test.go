@@ -53,6 +53,7 @@ func TestSoak(t *testing.T) {
 	s.honoured("--namespace="+s.name, "oauthclient/rotating", "resourceserver/orders")
 	s.renewKnown()
 	eventually(t, "the machine may introspect", func(ctx context.Context) (bool, error) { return s.introspect(ctx) == nil, nil })
+	defer func() { r.Samples = s.samples }() // those until a failure, too
 	s.start()
 	s.chores(time.Now())
 	s.pace.end()
@@ -61,7 +62,6 @@ func TestSoak(t *testing.T) {
 	if n := r.failures(); n > 0 {
 		r.broken("%d requests failed: %s", n, r.answers())
 	}
-	r.Samples = s.samples
 	s.judge()
 }
 

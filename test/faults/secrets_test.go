@@ -180,7 +180,7 @@ func TestCallThatIsNeverAnswered(t *testing.T) {
 	t.Parallel()
 	c := shared(t)
 	n := newTeam(t)
-	fault := c.Inject(apiproxy.To("get", "secrets").In(n.namespace), 1, apiproxy.Hold(nil))
+	fault := c.Inject(apiproxy.To("create", "secrets").In(n.namespace), 1, apiproxy.Hold(nil))
 	app := n.declare()
 	ready(t, app)
 	n.honoured()
