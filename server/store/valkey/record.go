@@ -1,9 +1,10 @@
 package valkey
 
 import (
-	"encoding/json"
 	"fmt"
 	"time"
+
+	"github.com/go-json-experiment/json"
 
 	"github.com/latchkey-io/latchkey/server/store"
 )
@@ -34,23 +35,23 @@ type record struct {
 	User                string         `json:"u,omitempty"`
 	UserUID             string         `json:"uu,omitempty"`
 	SessionID           string         `json:"sid,omitempty"`
-	AuthTime            int64          `json:"at,omitempty"`
-	IssuedAt            int64          `json:"iat,omitempty"`
+	AuthTime            int64          `json:"at,omitzero"`
+	IssuedAt            int64          `json:"iat,omitzero"`
 	Scopes              []string       `json:"s,omitempty"`
 	Targets             []store.Target `json:"r,omitempty"`
 	UserinfoClaims      []string       `json:"uc,omitempty"`
 	IDTokenClaims       []string       `json:"ic,omitempty"`
-	ExpiresAt           int64          `json:"exp,omitempty"`
-	RefreshUntil        int64          `json:"ru,omitempty"`
-	Generation          int64          `json:"g,omitempty"`
-	RotatedAt           int64          `json:"ra,omitempty"`
+	ExpiresAt           int64          `json:"exp,omitzero"`
+	RefreshUntil        int64          `json:"ru,omitzero"`
+	Generation          int64          `json:"g,omitzero"`
+	RotatedAt           int64          `json:"ra,omitzero"`
 	Attempt             string         `json:"n,omitempty"`
-	RevokedAt           int64          `json:"rv,omitempty"`
+	RevokedAt           int64          `json:"rv,omitzero"`
 	RevokedReason       string         `json:"rr,omitempty"`
 	// IndexedUntil is how long the indexes name the grant.
-	IndexedUntil int64 `json:"ix,omitempty"`
+	IndexedUntil int64 `json:"ix,omitzero"`
 	// Gone: the grant was deleted, and its id is remembered.
-	Gone bool `json:"gone,omitempty"`
+	Gone bool `json:"gone,omitzero"`
 }
 
 // entry is a grant as its key says. It never changes.
