@@ -23,7 +23,7 @@ const (
 	// short is a listener's patience where a test waits for its end; long is what it has for all else.
 	short, long = time.Second, time.Hour
 	// patience is how long a test waits, on a busy machine too.
-	patience = 30 * time.Second
+	patience = 2 * time.Minute
 	// dripEvery is how often a slow client sends a little, so as not to seem idle.
 	dripEvery = 100 * time.Millisecond
 	// readBuffer is that of a client which reads nothing, in bytes.
@@ -257,10 +257,11 @@ func (g Target) unreadAnswers(t *testing.T) {
 	}
 }
 
-// longAnswer fills the sockets' buffers soon.
+// longAnswer is longer than what sockets' buffers can grow to.
 func longAnswer() http.Handler {
+	answer := strings.Repeat("x", 16<<20)
 	return http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-		_, _ = io.WriteString(w, strings.Repeat("x", 32<<10)) // nobody reads it
+		_, _ = io.WriteString(w, answer) // nobody reads it
 	})
 }
 
