@@ -71,7 +71,7 @@ func TestGrantsOfADeletedClientArePurgedWhereTheyAreKept(t *testing.T) {
 		must(t, storage.Use(data, f))
 	}
 	inStorage(func(s *valkey.Store) error {
-		return errors.Join(s.Create(t.Context(), gone), s.Create(t.Context(), stays))
+		return errors.Join(s.Create(t.Context(), gone, store.NoLimit), s.Create(t.Context(), stays, store.NoLimit))
 	})
 	must(t, running.api.Delete(t.Context(), c))
 	inStorage(func(s *valkey.Store) error {

@@ -95,7 +95,7 @@ func (s *benchSite) tokens(b testing.TB, n int) []string {
 		ID: token.NewID(), AuthorizationServer: s.iss.Name, ClientID: registrytest.PrintShop, ClientUID: registrytest.PrintShopUID,
 		User: registrytest.Alice, UserUID: registrytest.AliceUID, ExpiresAt: s.now.Add(time.Hour),
 	}
-	if err := s.grants.Create(b.Context(), grant); err != nil {
+	if err := s.grants.Create(b.Context(), grant, store.NoLimit); err != nil {
 		b.Fatal(err)
 	}
 	alice, _ := s.iss.User(registrytest.Alice, registrytest.AliceUID)
@@ -213,7 +213,7 @@ func (s *benchSite) signedIn(b *testing.B) *http.Request {
 		ID: token.NewID(), AuthorizationServer: s.iss.Name, ClientID: registrytest.PrintShop, ClientUID: registrytest.PrintShopUID,
 		User: registrytest.Alice, UserUID: registrytest.AliceUID, SessionID: browser.Session.ID, IssuedAt: s.now, ExpiresAt: browser.Session.ExpiresAt,
 		Scopes: []string{oauth.ScopeOpenID}, Targets: []store.Target{{Resource: registrytest.Photos, Scopes: []string{registrytest.PhotosRead}}},
-	}); err != nil {
+	}, store.NoLimit); err != nil {
 		b.Fatal(err)
 	}
 	r := requestTo("/authorize")

@@ -189,7 +189,7 @@ func TestExpiredGrantIsForgotten(t *testing.T) {
 	err := s.Grants.Create(t.Context(), &store.Grant{
 		ID: strings.Repeat("a", 32), AuthorizationServer: s.Issuer("").Name, ClientID: registrytest.PrintShop, ClientUID: registrytest.PrintShopUID,
 		User: registrytest.Alice, UserUID: registrytest.AliceUID, Scopes: []string{"openid"}, ExpiresAt: now.Add(time.Minute),
-	})
+	}, store.NoLimit)
 	if err != nil {
 		t.Fatal(err)
 	}

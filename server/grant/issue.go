@@ -3,7 +3,6 @@ package grant
 import (
 	"cmp"
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
 	"slices"
@@ -199,15 +198,9 @@ func (h *Handler) issueNew(ctx context.Context, req *request, b *basis) (*respon
 	if err := i.check(); err != nil {
 		return nil, err
 	}
-	if err := h.room(ctx, i); err != nil {
-		return nil, err
-	}
 	g := i.newGrant()
-	switch err := h.Grants.Create(ctx, g); {
-	case errors.Is(err, store.ErrExists):
+	if err := h.create(ctx, i, g); err != nil {
 		return nil, err
-	case err != nil:
-		return nil, oauth.Errorf(oauth.TemporarilyUnavailable, "the grant could not be stored; start again").Wrap(err)
 	}
 	i.generation = g.Generation
 	return i.mint()

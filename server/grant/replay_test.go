@@ -113,9 +113,10 @@ type failingStore struct {
 }
 
 func (failingStore) Find(context.Context, store.Query) ([]*store.Grant, error) { return nil, errStore }
-func (failingStore) Count(context.Context, string, string) (int, error)        { return 0, errStore }
 
-func (s failingStore) Create(ctx context.Context, _ *store.Grant) error { return s.create(ctx) }
+func (s failingStore) Create(ctx context.Context, _ *store.Grant, _ int) error {
+	return s.create(ctx)
+}
 
 func (s failingStore) Revoke(ctx context.Context, _, _ string, _ time.Time) error {
 	return s.revoke(ctx)

@@ -21,7 +21,7 @@ func TestGrantsOfAUserToAClientAreBounded(t *testing.T) {
 				ID: token.NewID(), AuthorizationServer: f.iss.Name, ClientID: registrytest.PrintShop, ClientUID: clientUID,
 				User: registrytest.Alice, UserUID: userUID, ExpiresAt: f.now.Add(time.Minute), Attempt: token.NewID(),
 			}
-			if err := f.grants.Create(t.Context(), g); err != nil {
+			if err := f.grants.Create(t.Context(), g, store.NoLimit); err != nil {
 				t.Fatal(err)
 			}
 		}

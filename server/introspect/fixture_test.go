@@ -62,7 +62,7 @@ func newFixture(t *testing.T, change ...func(*server.Config)) *fixture {
 		ID: token.NewID(), AuthorizationServer: iss.Name, ClientID: registrytest.PrintShop, ClientUID: registrytest.PrintShopUID,
 		User: registrytest.Alice, UserUID: registrytest.AliceUID, ExpiresAt: f.Clock.Now().Add(20 * time.Minute), Attempt: token.NewID(),
 	}
-	if err := f.Grants.Create(t.Context(), f.grant); err != nil {
+	if err := f.Grants.Create(t.Context(), f.grant, store.NoLimit); err != nil {
 		t.Fatal(err)
 	}
 	return f

@@ -126,7 +126,7 @@ func TestTokenReviewNamingSystemUsersOrGroups(t *testing.T) {
 			f.publish(&next)
 			grant := *f.grant
 			grant.ID, grant.User = token.NewID(), test.user
-			if err := f.grants.Create(t.Context(), &grant); err != nil {
+			if err := f.grants.Create(t.Context(), &grant, store.NoLimit); err != nil {
 				t.Fatal(err)
 			}
 			access := f.access(kubernetes)

@@ -51,7 +51,7 @@ func (f *fixture) create(clientID, clientUID string) *store.Grant {
 		User: registrytest.Alice, UserUID: registrytest.AliceUID, ExpiresAt: now.Add(7 * 24 * time.Hour), Attempt: token.NewID(),
 		Generation: 1, RotatedAt: now, RefreshUntil: now.Add(30 * 24 * time.Hour),
 	}
-	if err := f.Grants.Create(f.t.Context(), g); err != nil {
+	if err := f.Grants.Create(f.t.Context(), g, store.NoLimit); err != nil {
 		f.t.Fatal(err)
 	}
 	return g

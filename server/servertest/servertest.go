@@ -114,9 +114,9 @@ func (c counting) Find(ctx context.Context, q store.Query) ([]*store.Grant, erro
 	return c.Grants.Find(ctx, q)
 }
 
-func (c counting) Create(ctx context.Context, g *store.Grant) error {
+func (c counting) Create(ctx context.Context, g *store.Grant, limit int) error {
 	c.writes.Add(1)
-	return c.Grants.Create(ctx, g)
+	return c.Grants.Create(ctx, g, limit)
 }
 
 func (c counting) Rotate(ctx context.Context, id string, from int64, rotatedAt, expiresAt time.Time) (*store.Grant, error) {

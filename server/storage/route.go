@@ -24,12 +24,12 @@ func (g grants) of(ctx context.Context) (store.Grants, error) {
 }
 
 // Create implements store.Grants.
-func (g grants) Create(ctx context.Context, grant *store.Grant) error {
+func (g grants) Create(ctx context.Context, grant *store.Grant, limit int) error {
 	at, err := g.of(ctx)
 	if err != nil {
 		return err
 	}
-	return at.Create(ctx, grant)
+	return at.Create(ctx, grant, limit)
 }
 
 // Get implements store.Grants.
@@ -66,15 +66,6 @@ func (g grants) Find(ctx context.Context, q store.Query) ([]*store.Grant, error)
 		return nil, err
 	}
 	return at.Find(ctx, q)
-}
-
-// Count implements store.Grants.
-func (g grants) Count(ctx context.Context, authorizationServer, userUID string) (int, error) {
-	at, err := g.of(ctx)
-	if err != nil {
-		return 0, err
-	}
-	return at.Count(ctx, authorizationServer, userUID)
 }
 
 // Revoke implements store.Grants.

@@ -55,7 +55,7 @@ func issuer(name, address string) *registry.Issuer {
 func (f *fixture) create(iss *registry.Issuer) *store.Grant {
 	f.t.Helper()
 	g := storetest.NewGrant()
-	if err := f.places.Grants().Create(registry.In(f.t.Context(), iss), g); err != nil {
+	if err := f.places.Grants().Create(registry.In(f.t.Context(), iss), g, store.NoLimit); err != nil {
 		f.t.Fatal(err)
 	}
 	return g
@@ -103,7 +103,7 @@ func TestNoPlaceIsNeverAnAnswer(t *testing.T) {
 		_, deviceErr := devices.Get(ctx, d.Name)
 		_, pendingErr := devices.Pending(ctx, "c", time.Now())
 		for what, err := range map[string]error{
-			"Get": getErr, "Rotate": rotateErr, "Renew": renewErr, "Find": findErr, "Create": grants.Create(ctx, g),
+			"Get": getErr, "Rotate": rotateErr, "Renew": renewErr, "Find": findErr, "Create": grants.Create(ctx, g, store.NoLimit),
 			"Revoke": grants.Revoke(ctx, g.ID, store.ReasonSignedOut, time.Now()), "Create of a device": devices.Create(ctx, d),
 			"Get of a device": deviceErr, "Decide": devices.Decide(ctx, d.Name, d.ID, storetest.NewDecision()), "Pending": pendingErr,
 		} {

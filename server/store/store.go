@@ -12,6 +12,12 @@ import (
 // ErrExists is returned by Create when the id has been used before, whatever has become of the grant since.
 var ErrExists = errors.New("store: grant exists")
 
+// ErrTooMany is returned by Create when the user has as many grants as the limit says.
+var ErrTooMany = errors.New("store: the user has too many grants")
+
+// NoLimit lets Create make a grant however many the user has.
+const NoLimit = 0
+
 // ErrNotFound is returned when there is no such grant: it never was, it was deleted, or it has expired and been swept.
 var ErrNotFound = errors.New("store: grant not found")
 
@@ -170,8 +176,12 @@ type Grants interface {
 	// Create stores a grant under an id that was never used before; it is the gate that makes a code single-use. Of any
 	// number of concurrent calls with one id, on any number of replicas, exactly one returns nil and the others ErrExists.
 	// ErrExists also answers for an id whose grant was deleted within the lifetime of a code. When the outcome of the write
-	// is unknown, the stored Attempt decides. Any other error means that nothing may be issued.
-	Create(ctx context.Context, g *Grant) error
+	// is unknown, the stored Attempt decides.
+	//
+	// A limit other than NoLimit makes it ErrTooMany where the user has as many grants or more: those of other issuers, and those that are
+	// over, may be counted, and some that concurrent calls create may not. Whether the id was used before is not known then. Where they can't be
+	// counted the grant is created. Any other error means that nothing may be issued.
+	Create(ctx context.Context, g *Grant, limit int) error
 	// Get returns the grant, also one that is revoked or expired, or ErrNotFound. A grant that another replica has just
 	// created is found, and one that has expired is as it is now, refreshed by another replica or not. Any other error means that the answer is not known: it must never be taken for "no".
 	Get(ctx context.Context, id string) (*Grant, error)
@@ -190,9 +200,6 @@ type Grants interface {
 	// them. One that another replica has just created may be missing. ErrQuery when the query says too little; any other error
 	// means that the answer is not known. The slice is the caller's, the grants are not.
 	Find(ctx context.Context, q Query) ([]*Grant, error)
-	// Count returns how many grants Find would return for the user, or more: those of other issuers, and those that are over, may be among
-	// them. It costs the same however many they are. An error means what it means of Find.
-	Count(ctx context.Context, authorizationServer, userUID string) (int, error)
 	// Revoke marks the grant as revoked, once: a second call keeps the first time and reason. ErrNotFound when it is gone.
 	Revoke(ctx context.Context, id, reason string, at time.Time) error
 }

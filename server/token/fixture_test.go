@@ -37,7 +37,7 @@ func newFixture(t testing.TB) *fixture {
 		ID: NewID(), AuthorizationServer: f.iss.Name, ClientID: registrytest.PrintShop, ClientUID: registrytest.PrintShopUID,
 		User: registrytest.Alice, UserUID: registrytest.AliceUID, ExpiresAt: f.now.Add(20 * time.Minute),
 	}
-	if err := f.grants.Create(t.Context(), f.grant); err != nil {
+	if err := f.grants.Create(t.Context(), f.grant, store.NoLimit); err != nil {
 		t.Fatal(err)
 	}
 	f.verifier = &Verifier{Grants: f.grants, SignOuts: memory.NewSignOuts(f.clock), Now: f.clock, Seen: NewSeen()}

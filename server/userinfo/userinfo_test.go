@@ -45,7 +45,7 @@ func newFixture(t *testing.T) *fixture {
 	alice := registrytest.User(t, f.iss, registrytest.Alice)
 	alice.Profile.Locale, alice.Profile.PhoneNumber, alice.Profile.Address.Locality = "en-GB", "+441865276150", "Oxford"
 	f.iss = registrytest.WithUser(f.iss, alice)
-	if err := f.grants.Create(t.Context(), f.grant); err != nil {
+	if err := f.grants.Create(t.Context(), f.grant, store.NoLimit); err != nil {
 		t.Fatal(err)
 	}
 	f.handler = New(Config{Verifier: &token.Verifier{Grants: f.grants, SignOuts: memory.NewSignOuts(clock), Now: clock, Seen: token.NewSeen()}})

@@ -86,7 +86,7 @@ func newSite(t *testing.T) *site {
 		ID: token.NewID(), AuthorizationServer: s.iss.Name, ClientID: registrytest.PrintShop, ClientUID: registrytest.PrintShopUID,
 		User: registrytest.Alice, UserUID: registrytest.AliceUID, ExpiresAt: s.now.Add(time.Hour),
 	}
-	if err := grants.Create(t.Context(), s.grant); err != nil {
+	if err := grants.Create(t.Context(), s.grant, store.NoLimit); err != nil {
 		t.Fatal(err)
 	}
 	s.reviews = &review.Handler{

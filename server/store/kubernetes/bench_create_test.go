@@ -10,14 +10,14 @@ import (
 // BenchmarkCreate is what the redemption of a code costs at the API server.
 func BenchmarkCreate(b *testing.B) {
 	r := newReplica(b, cluster, newNamespace(b), nil, nil)
-	if err := r.Create(b.Context(), newGrant(b)); err != nil { // the first of an API server that has just started takes longer
+	if err := r.Create(b.Context(), newGrant(b), store.NoLimit); err != nil { // the first of an API server that has just started takes longer
 		b.Fatal(err)
 	}
 	before := r.writes.Load()
 	b.ResetTimer()
 	b.RunParallel(func(pb *testing.PB) {
 		for pb.Next() {
-			if err := r.Create(b.Context(), newGrant(b)); err != nil {
+			if err := r.Create(b.Context(), newGrant(b), store.NoLimit); err != nil {
 				b.Error(err)
 				return
 			}
@@ -30,13 +30,13 @@ func BenchmarkCreate(b *testing.B) {
 func BenchmarkReplay(b *testing.B) {
 	r := newReplica(b, cluster, newNamespace(b), nil, nil)
 	grant := newGrant(b)
-	if err := r.Create(b.Context(), grant); err != nil {
+	if err := r.Create(b.Context(), grant, store.NoLimit); err != nil {
 		b.Fatal(err)
 	}
 	b.ResetTimer()
 	b.RunParallel(func(pb *testing.PB) {
 		for pb.Next() {
-			if err := r.Create(b.Context(), grant); !errors.Is(err, store.ErrExists) {
+			if err := r.Create(b.Context(), grant, store.NoLimit); !errors.Is(err, store.ErrExists) {
 				b.Error(err)
 				return
 			}

@@ -62,19 +62,14 @@ func (s *Store) Find(ctx context.Context, q store.Query) ([]*store.Grant, error)
 	return s.lookup.Find(q)
 }
 
-// Count implements store.Grants. It reads from memory alone.
-func (s *Store) Count(ctx context.Context, _, userUID string) (int, error) {
-	if !s.Current() {
-		return 0, errNotCurrent
-	}
-	return s.lookup.Count(userUID), ctx.Err()
-}
-
-// Create implements store.Grants. It costs one request to the API server, none for an id that this replica knows. One at a time
+// Create implements store.Grants. The user's grants are counted in memory, while the watch is alive. It costs one request to the API server, none for an id that this replica knows. One at a time
 // for an id: a code that is presented a hundred times at once is one write, not a hundred.
-func (s *Store) Create(ctx context.Context, g *store.Grant) error {
+func (s *Store) Create(ctx context.Context, g *store.Grant, limit int) error {
 	if !validID(g.ID) || g.Attempt == "" {
 		return errors.New("store/kubernetes: a grant needs a well-formed id and an attempt")
+	}
+	if limit != store.NoLimit && s.Current() && s.lookup.Count(g.UserUID) >= limit {
+		return store.ErrTooMany
 	}
 	release, err := s.claims.acquire(ctx, g.ID)
 	if err != nil {

@@ -17,7 +17,7 @@ import (
 
 func create(t *testing.T, r *replica, g *store.Grant) {
 	t.Helper()
-	if err := r.Create(t.Context(), g); err != nil {
+	if err := r.Create(t.Context(), g, store.NoLimit); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -39,7 +39,7 @@ func TestOneOfAHundredAcrossReplicas(t *testing.T) {
 	for i := range 100 {
 		attempt := again(t, grant)
 		wg.Go(func() {
-			err := replicas[i%2].Create(t.Context(), attempt)
+			err := replicas[i%2].Create(t.Context(), attempt, store.NoLimit)
 			switch {
 			case err == nil:
 				created.Add(1)
@@ -63,7 +63,7 @@ func TestCreateIsOneWriteAndAReplayNone(t *testing.T) {
 	r := newReplica(t, cluster, newNamespace(t), nil, nil)
 	grant := newGrant(t)
 	create(t, r, grant)
-	if err := r.Create(t.Context(), again(t, grant)); !errors.Is(err, store.ErrExists) {
+	if err := r.Create(t.Context(), again(t, grant), store.NoLimit); !errors.Is(err, store.ErrExists) {
 		t.Errorf("a second time: %v", err)
 	}
 	if n := r.writes.Load(); n != 1 {
@@ -104,7 +104,7 @@ func TestCodeReplayAfterKubectlDelete(t *testing.T) {
 	}
 	for range 3 {
 		for _, r := range []*replica{a, b} {
-			if err := r.Create(t.Context(), again(t, grant)); !errors.Is(err, store.ErrExists) {
+			if err := r.Create(t.Context(), again(t, grant), store.NoLimit); !errors.Is(err, store.ErrExists) {
 				t.Errorf("the code of a deleted grant: %v", err)
 			}
 		}
@@ -145,7 +145,7 @@ func TestRevokeKeepsTheFirst(t *testing.T) {
 		got, err := b.Get(ctx, grant.ID)
 		return err == nil && got.RevokedAt.Equal(at) && got.RevokedReason == store.ReasonCodeReplayed, err
 	})
-	if err := a.Create(t.Context(), again(t, grant)); !errors.Is(err, store.ErrExists) {
+	if err := a.Create(t.Context(), again(t, grant), store.NoLimit); !errors.Is(err, store.ErrExists) {
 		t.Errorf("the code of a revoked grant: %v", err)
 	}
 }
@@ -213,7 +213,7 @@ func TestOversizedGrantIsAnErrorAndNothingIsWritten(t *testing.T) {
 	r := newReplica(t, cluster, newNamespace(t), nil, nil)
 	grant := newGrant(t)
 	grant.Scopes = []string{strings.Repeat("x", 129)}
-	err := r.Create(t.Context(), grant)
+	err := r.Create(t.Context(), grant, store.NoLimit)
 	if err == nil || errors.Is(err, store.ErrExists) {
 		t.Fatalf("got %v", err)
 	}
@@ -236,7 +236,7 @@ func TestMalformedIDsReachNoAPIServer(t *testing.T) {
 		}
 		grant := newGrant(t)
 		grant.ID = id
-		if err := r.Create(t.Context(), grant); err == nil || errors.Is(err, store.ErrExists) {
+		if err := r.Create(t.Context(), grant, store.NoLimit); err == nil || errors.Is(err, store.ErrExists) {
 			t.Errorf("create %q: %v", id, err)
 		}
 	}

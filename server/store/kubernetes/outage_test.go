@@ -45,7 +45,7 @@ func TestUnreadableIsNotAbsent(t *testing.T) {
 	if _, err := r.Get(t.Context(), unknown.ID); err == nil || errors.Is(err, store.ErrNotFound) {
 		t.Errorf("an unknown grant during an outage: %v", err)
 	}
-	if err := r.Create(t.Context(), unknown); err == nil || errors.Is(err, store.ErrExists) {
+	if err := r.Create(t.Context(), unknown, store.NoLimit); err == nil || errors.Is(err, store.ErrExists) {
 		t.Errorf("create during an outage: %v", err)
 	}
 	if err := r.Revoke(t.Context(), known.ID, store.ReasonCodeReplayed, c.now()); err == nil || errors.Is(err, store.ErrNotFound) {
@@ -137,7 +137,7 @@ func TestRequestsAtOnceAreBounded(t *testing.T) {
 		g := newGrant(t)
 		g.Generation, g.RefreshUntil = 1, g.ExpiresAt
 		all.Go(func() {
-			if err := r.Create(t.Context(), g); err != nil {
+			if err := r.Create(t.Context(), g, store.NoLimit); err != nil {
 				t.Error(err)
 				return
 			}
@@ -174,7 +174,7 @@ func TestUnknownOutcomeIsDecidedByTheStoredAttempt(t *testing.T) {
 				f.RoundTripper = next
 				return f
 			})
-			err := r.Create(t.Context(), newGrant(t))
+			err := r.Create(t.Context(), newGrant(t), store.NoLimit)
 			if (err == nil) != test.created || errors.Is(err, store.ErrExists) {
 				t.Errorf("got %v", err)
 			}
@@ -196,7 +196,7 @@ func TestUnknownOutcomeOfASecondAttemptIsExists(t *testing.T) {
 	})
 	grant := newGrant(t)
 	create(t, first, grant)
-	if err := second.Create(t.Context(), again(t, grant)); !errors.Is(err, store.ErrExists) {
+	if err := second.Create(t.Context(), again(t, grant), store.NoLimit); !errors.Is(err, store.ErrExists) {
 		t.Errorf("got %v", err)
 	}
 }
@@ -205,7 +205,7 @@ func TestACancelledCreateIsAnError(t *testing.T) {
 	r := newReplica(t, cluster, newNamespace(t), nil, nil)
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	if err := r.Create(ctx, newGrant(t)); !errors.Is(err, context.Canceled) {
+	if err := r.Create(ctx, newGrant(t), store.NoLimit); !errors.Is(err, context.Canceled) {
 		t.Errorf("got %v", err)
 	}
 }

@@ -248,7 +248,7 @@ func TestFindByWhatIsTooOldIsAnError(t *testing.T) {
 func BenchmarkRotate(b *testing.B) {
 	r := newReplica(b, cluster, newNamespace(b), nil, nil)
 	grant := newRefreshable(b)
-	if err := r.Create(b.Context(), grant); err != nil {
+	if err := r.Create(b.Context(), grant, store.NoLimit); err != nil {
 		b.Fatal(err)
 	}
 	before, from := r.writes.Load(), int64(0)

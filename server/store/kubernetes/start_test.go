@@ -19,7 +19,7 @@ func TestAReplicaThatStartsReadsEveryPage(t *testing.T) {
 	session := newGrant(t)
 	for range n {
 		g := newGrant(t)
-		group.Go(func() error { return writer.Create(context.Background(), g) })
+		group.Go(func() error { return writer.Create(context.Background(), g, store.NoLimit) })
 	}
 	if err := group.Wait(); err != nil {
 		t.Fatal(err)

@@ -18,7 +18,7 @@ func filledStore(b *testing.B) (*Store, *clock) {
 	s := New(c.Now)
 	for i := range manyGrants {
 		g := &store.Grant{ID: fmt.Sprint(i), AuthorizationServer: "default", UserUID: fmt.Sprint("user-", i/10), Generation: 1, ExpiresAt: c.now.Add(time.Hour + time.Duration(i)*time.Second)}
-		if err := s.Create(b.Context(), g); err != nil {
+		if err := s.Create(b.Context(), g, store.NoLimit); err != nil {
 			b.Fatal(err)
 		}
 	}
@@ -60,7 +60,7 @@ func BenchmarkMemory(b *testing.B) {
 				SessionID: fmt.Sprintf("%022d", i), Attempt: fmt.Sprintf("%032x", i), ExpiresAt: c.now.Add(time.Hour),
 				Scopes: []string{strings.Clone("openid")}, Targets: []store.Target{{Resource: "https://orders.shop.svc", Scopes: []string{"orders.read"}}},
 			}
-			if err := s.Create(b.Context(), g); err != nil {
+			if err := s.Create(b.Context(), g, store.NoLimit); err != nil {
 				b.Fatal(err)
 			}
 		}

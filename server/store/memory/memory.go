@@ -54,7 +54,7 @@ func New(now func() time.Time) *Store {
 }
 
 // Create implements store.Grants. ErrFull when the memory is exhausted.
-func (s *Store) Create(ctx context.Context, g *store.Grant) error {
+func (s *Store) Create(ctx context.Context, g *store.Grant, limit int) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
@@ -64,6 +64,9 @@ func (s *Store) Create(ctx context.Context, g *store.Grant) error {
 	s.sweep(now)
 	if s.entries[g.ID] != nil {
 		return store.ErrExists
+	}
+	if limit != store.NoLimit && s.lookup.Count(g.UserUID) >= limit {
+		return store.ErrTooMany
 	}
 	if len(s.entries) >= s.limit {
 		return ErrFull
@@ -158,11 +161,6 @@ func (s *Store) Find(ctx context.Context, q store.Query) ([]*store.Grant, error)
 		return nil, err
 	}
 	return s.lookup.Find(q)
-}
-
-// Count implements store.Grants.
-func (s *Store) Count(ctx context.Context, _, userUID string) (int, error) {
-	return s.lookup.Count(userUID), ctx.Err()
 }
 
 // Delete removes a grant; its id stays taken for as long as the grant would have been kept. ErrNotFound when there is none.

@@ -27,7 +27,7 @@ func TestSweep(t *testing.T) {
 	c := newClock()
 	s := New(c.Now)
 	create := func(id string, lifetime time.Duration) error {
-		return s.Create(t.Context(), &store.Grant{ID: id, ExpiresAt: c.now.Add(lifetime)})
+		return s.Create(t.Context(), &store.Grant{ID: id, ExpiresAt: c.now.Add(lifetime)}, store.NoLimit)
 	}
 	for id, lifetime := range map[string]time.Duration{"short": time.Second, "long": time.Hour, "deleted": time.Hour} {
 		if err := create(id, lifetime); err != nil {
@@ -70,16 +70,16 @@ func TestFull(t *testing.T) {
 	s := New(c.Now)
 	s.limit = 2
 	for _, id := range []string{"a", "b"} {
-		if err := s.Create(t.Context(), &store.Grant{ID: id, ExpiresAt: c.now.Add(time.Minute)}); err != nil {
+		if err := s.Create(t.Context(), &store.Grant{ID: id, ExpiresAt: c.now.Add(time.Minute)}, store.NoLimit); err != nil {
 			t.Fatal(err)
 		}
 	}
 	g := &store.Grant{ID: "c", ExpiresAt: c.now.Add(time.Minute)}
-	if err := s.Create(t.Context(), g); !errors.Is(err, ErrFull) {
+	if err := s.Create(t.Context(), g, store.NoLimit); !errors.Is(err, ErrFull) {
 		t.Fatalf("Create beyond the limit: %v, want ErrFull", err)
 	}
 	c.now = c.now.Add(remember)
-	if err := s.Create(t.Context(), g); err != nil {
+	if err := s.Create(t.Context(), g, store.NoLimit); err != nil {
 		t.Fatalf("Create after the others expired: %v", err)
 	}
 }
@@ -91,7 +91,7 @@ func TestARotatedGrantIsSweptLater(t *testing.T) {
 	until := c.now.Add(48 * time.Hour)
 	for i := range 100 {
 		g := &store.Grant{ID: fmt.Sprint("g", i), AuthorizationServer: "default", UserUID: "u", SessionID: fmt.Sprint("s", i%7), Generation: 1, ExpiresAt: c.now.Add(time.Duration(i%10+1) * time.Hour)}
-		if err := s.Create(t.Context(), g); err != nil {
+		if err := s.Create(t.Context(), g, store.NoLimit); err != nil {
 			t.Fatal(err)
 		}
 	}

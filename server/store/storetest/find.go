@@ -1,6 +1,7 @@
 package storetest
 
 import (
+	"errors"
 	"slices"
 	"testing"
 	"time"
@@ -98,30 +99,33 @@ func testFindLeavesOut(t *testing.T, h Harness) {
 	}
 }
 
-// testCount: what Find returns is counted; what else is counted is of that user, too.
-func testCount(t *testing.T, h Harness) {
-	phone, _, other, _, _ := family(t, h)
-	of := func(s store.Grants, user string) int {
-		n, err := s.Count(t.Context(), phone.AuthorizationServer, user)
-		if err != nil {
-			t.Fatal(err)
+// testLimit: what Find returns counts against the limit; what else counts is of that user, too, at most one, of another issuer.
+func testLimit(t *testing.T, h Harness) {
+	phone, _, other, _, _ := family(t, h) // three of the user
+	within := func(s store.Grants, userUID string, limit int) error {
+		g := NewGrant()
+		g.AuthorizationServer, g.UserUID = phone.AuthorizationServer, userUID
+		err := s.Create(t.Context(), g, limit)
+		if _, there := s.Get(t.Context(), g.ID); errors.Is(err, store.ErrTooMany) && !errors.Is(there, store.ErrNotFound) {
+			t.Errorf("what was refused for the limit is there: %v", there)
 		}
-		return n
+		if err == nil {
+			err = h.Delete(t.Context(), g.ID)
+		}
+		return err
 	}
-	if n := of(h.Grants, phone.UserUID); n < 3 || n > 4 { // one is of another issuer
-		t.Errorf("%d grants of three are counted", n)
-	}
-	if !poll(t, func() bool { return of(h.Replica, phone.UserUID) >= 3 }) {
+	wantError(t, "the fourth of three", within(h.Grants, phone.UserUID, 3), store.ErrTooMany)
+	wantError(t, "the fifth of five", within(h.Grants, phone.UserUID, 5), nil)
+	wantError(t, "the fourth, without a limit", within(h.Grants, phone.UserUID, store.NoLimit), nil)
+	wantError(t, "the first of another user", within(h.Grants, newID(), 1), nil)
+	if !poll(t, func() bool { return errors.Is(within(h.Replica, phone.UserUID, 3), store.ErrTooMany) }) {
 		t.Error("the replica does not count them")
 	}
 	if err := h.Delete(t.Context(), other.ID); err != nil {
 		t.Fatal(err)
 	}
-	if !poll(t, func() bool { n := of(h.Grants, phone.UserUID); return n == 2 || n == 3 }) {
+	if !poll(t, func() bool { return within(h.Grants, phone.UserUID, 4) == nil }) {
 		t.Error("one that was deleted is counted")
-	}
-	if n := of(h.Grants, newID()); n != 0 {
-		t.Errorf("%d grants of nobody are counted", n)
 	}
 }
 

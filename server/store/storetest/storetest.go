@@ -57,7 +57,7 @@ func Run(t *testing.T, open func(t *testing.T) Harness) {
 		{"a replica learns of a rotation", testReplicaLearnsOfRotation},
 		{"Find by user, client and session", testFind},
 		{"Find leaves out what is revoked or deleted", testFindLeavesOut},
-		{"Count", testCount},
+		{"Limit", testLimit},
 		{"Find needs a user or a session", testFindNeedsAQuery},
 		{"every method honours its context", testContext},
 	}
@@ -109,7 +109,7 @@ func again(g *store.Grant) *store.Grant {
 
 func create(t *testing.T, s store.Grants, g *store.Grant) {
 	t.Helper()
-	if err := s.Create(t.Context(), g); err != nil {
+	if err := s.Create(t.Context(), g, store.NoLimit); err != nil {
 		t.Fatalf("Create: %v", err)
 	}
 }

@@ -58,8 +58,8 @@ func testExists(t *testing.T, h Harness) {
 	for i := range 3 {
 		other := again(g)
 		other.User, other.ClientID = "mallory", "other.client"
-		wantError(t, fmt.Sprintf("Create %d", i), h.Grants.Create(t.Context(), other), store.ErrExists)
-		wantError(t, fmt.Sprintf("Create %d at the replica", i), h.Replica.Create(t.Context(), again(g)), store.ErrExists)
+		wantError(t, fmt.Sprintf("Create %d", i), h.Grants.Create(t.Context(), other, store.NoLimit), store.ErrExists)
+		wantError(t, fmt.Sprintf("Create %d at the replica", i), h.Replica.Create(t.Context(), again(g), store.NoLimit), store.ErrExists)
 	}
 	wantGrant(t, get(t, h.Grants, g.ID), g)
 }
@@ -71,7 +71,7 @@ func testCreateOnce(t *testing.T, h Harness) {
 	errs := make([]error, len(attempts))
 	inParallel(len(attempts), func(i int) {
 		attempts[i] = again(g)
-		errs[i] = handles[i%2].Create(t.Context(), attempts[i])
+		errs[i] = handles[i%2].Create(t.Context(), attempts[i], store.NoLimit)
 	})
 	winner := -1
 	for i, err := range errs {
@@ -96,8 +96,8 @@ func testExistsAfterRevoke(t *testing.T, h Harness) {
 	if err := h.Grants.Revoke(t.Context(), g.ID, store.ReasonCodeReplayed, time.Now()); err != nil {
 		t.Fatal(err)
 	}
-	wantError(t, "Create", h.Grants.Create(t.Context(), again(g)), store.ErrExists)
-	wantError(t, "Create at the replica", h.Replica.Create(t.Context(), again(g)), store.ErrExists)
+	wantError(t, "Create", h.Grants.Create(t.Context(), again(g), store.NoLimit), store.ErrExists)
+	wantError(t, "Create at the replica", h.Replica.Create(t.Context(), again(g), store.NoLimit), store.ErrExists)
 }
 
 func testExistsAfterDelete(t *testing.T, h Harness) {
@@ -111,7 +111,7 @@ func testExistsAfterDelete(t *testing.T, h Harness) {
 		wantError(t, name+": Get", err, store.ErrNotFound)
 		wantError(t, name+": Revoke", s.Revoke(t.Context(), g.ID, store.ReasonCodeReplayed, time.Now()), store.ErrNotFound)
 		for range 3 {
-			wantError(t, name+": Create", s.Create(t.Context(), again(g)), store.ErrExists)
+			wantError(t, name+": Create", s.Create(t.Context(), again(g), store.NoLimit), store.ErrExists)
 		}
 	}
 }
@@ -125,7 +125,7 @@ func testGetExpired(t *testing.T, h Harness) {
 	if got.Alive(time.Now()) {
 		t.Error("an expired grant is alive")
 	}
-	wantError(t, "Create", h.Grants.Create(t.Context(), again(g)), store.ErrExists)
+	wantError(t, "Create", h.Grants.Create(t.Context(), again(g), store.NoLimit), store.ErrExists)
 }
 
 func testRevokeOnce(t *testing.T, h Harness) {
@@ -187,7 +187,7 @@ func testContext(t *testing.T, h Harness) {
 	cancel()
 	_, err := h.Grants.Get(ctx, g.ID)
 	wantError(t, "Get", err, context.Canceled)
-	wantError(t, "Create", h.Grants.Create(ctx, unborn), context.Canceled)
+	wantError(t, "Create", h.Grants.Create(ctx, unborn, store.NoLimit), context.Canceled)
 	wantError(t, "Revoke", h.Grants.Revoke(ctx, g.ID, store.ReasonCodeReplayed, time.Now()), context.Canceled)
 	_, err = h.Grants.Rotate(ctx, g.ID, g.Generation, time.Now(), time.Now())
 	wantError(t, "Rotate", err, context.Canceled)

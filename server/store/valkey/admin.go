@@ -129,7 +129,7 @@ func (s *Store) Check(ctx context.Context) error {
 		return fmt.Errorf("store/valkey: %w", err)
 	}
 	key := s.key("check:", fmt.Sprint(s.config.Now().UnixNano()))
-	if _, err := s.apply(ctx, create(key, "1", time.Minute.Milliseconds(), noIndexes())); err != nil {
+	if _, err := s.apply(ctx, create(key, "1", time.Minute.Milliseconds(), noIndexes(), store.NoLimit)); err != nil {
 		return fmt.Errorf("store/valkey: try a write: %w", err)
 	}
 	return nil

@@ -18,7 +18,7 @@ func TestPurgeDeletesTheGrantsOfAClientAndNoOthers(t *testing.T) {
 	of := func(client string) *store.Grant {
 		g := storetest.NewGrant()
 		g.ClientUID = client
-		if err := s.Create(t.Context(), g); err != nil {
+		if err := s.Create(t.Context(), g, store.NoLimit); err != nil {
 			t.Fatal(err)
 		}
 		return g
@@ -44,7 +44,7 @@ func TestPurgeDeletesTheGrantsOfAClientAndNoOthers(t *testing.T) {
 			t.Errorf("the index of the client is left: %s", keys)
 		}
 	}
-	if err := s.Create(t.Context(), grants[0]); !errors.Is(err, store.ErrExists) {
+	if err := s.Create(t.Context(), grants[0], store.NoLimit); !errors.Is(err, store.ErrExists) {
 		t.Errorf("a code whose grant was purged is honoured again: %v", err)
 	}
 }

@@ -71,7 +71,7 @@ func BenchmarkCreate(b *testing.B) {
 	b.ResetTimer()
 	b.RunParallel(func(pb *testing.PB) {
 		for pb.Next() {
-			if err := s.Create(b.Context(), storetest.NewGrant()); err != nil {
+			if err := s.Create(b.Context(), storetest.NewGrant(), store.NoLimit); err != nil {
 				b.Error(err)
 				return
 			}

@@ -71,7 +71,7 @@ func (s *Devices) Create(ctx context.Context, d *store.Device) error {
 	}
 	for range writeAttempts {
 		var before string
-		before, err = s.store.write(ctx, VerbCreate, create(s.deviceKey(d.Name), value, s.store.lifetime(d.ExpiresAt), left))
+		before, err = s.store.write(ctx, VerbCreate, create(s.deviceKey(d.Name), value, s.store.lifetime(d.ExpiresAt), left, store.NoLimit))
 		switch {
 		case err == nil && (before == "" || before == value): // our own, whose answer was lost: nobody else has made the id
 			return nil

@@ -21,7 +21,7 @@ func TestACodeIsHonouredOnceAReplicaKnows(t *testing.T) {
 	kept := create(t, s)
 	replica.Pause(t)
 	g := storetest.NewGrant()
-	if err := s.Create(t.Context(), g); err == nil || errors.Is(err, store.ErrExists) {
+	if err := s.Create(t.Context(), g, store.NoLimit); err == nil || errors.Is(err, store.ErrExists) {
 		t.Errorf("Create that no replica has confirmed: %v", err)
 	}
 	if _, err := s.Rotate(t.Context(), kept.ID, 1, time.Now(), kept.ExpiresAt); err == nil || errors.Is(err, store.ErrConflict) {
@@ -35,14 +35,14 @@ func TestACodeIsHonouredOnceAReplicaKnows(t *testing.T) {
 	replica.Resume(t)
 	again := *g
 	again.Attempt = "another"
-	if err := s.Create(t.Context(), &again); err != nil {
+	if err := s.Create(t.Context(), &again, store.NoLimit); err != nil {
 		t.Errorf("the code was refused once, and is not honoured now: %v", err)
 	}
-	if err := s.Create(t.Context(), g); !errors.Is(err, store.ErrExists) {
+	if err := s.Create(t.Context(), g, store.NoLimit); !errors.Is(err, store.ErrExists) {
 		t.Errorf("the code is honoured twice: %v", err)
 	}
 	replica.Kill(t) // from then on there is no replica to wait for
-	eventually(t, "the primary goes on alone", func() bool { return s.Create(t.Context(), storetest.NewGrant()) == nil })
+	eventually(t, "the primary goes on alone", func() bool { return s.Create(t.Context(), storetest.NewGrant(), store.NoLimit) == nil })
 }
 
 // journal is what a site was told: what failover may not take back.
@@ -58,7 +58,7 @@ type journal struct {
 func (j *journal) redeem(ctx context.Context, s *valkey.Store) {
 	for n := 0; ctx.Err() == nil; n++ {
 		g := storetest.NewGrant()
-		if err := s.Create(ctx, g); err != nil {
+		if err := s.Create(ctx, g, store.NoLimit); err != nil {
 			j.add(func() { j.refused++ })
 			select { // as a client that tries again does
 			case <-time.After(10 * time.Millisecond):
@@ -98,7 +98,7 @@ func (j *journal) check(t *testing.T, s *valkey.Store) {
 	for _, g := range j.created {
 		again := *g
 		again.Attempt = "another"
-		if err := s.Create(t.Context(), &again); !errors.Is(err, store.ErrExists) {
+		if err := s.Create(t.Context(), &again, store.NoLimit); !errors.Is(err, store.ErrExists) {
 			t.Fatalf("a code that was honoured before the failover: %v", err)
 		}
 	}
@@ -122,7 +122,7 @@ func (j *journal) check(t *testing.T, s *valkey.Store) {
 // working says whether codes of any slot can be redeemed.
 func working(ctx context.Context, s *valkey.Store) error {
 	for range 20 {
-		if err := s.Create(ctx, storetest.NewGrant()); err != nil {
+		if err := s.Create(ctx, storetest.NewGrant(), store.NoLimit); err != nil {
 			return err
 		}
 	}

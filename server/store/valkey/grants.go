@@ -17,7 +17,7 @@ const (
 )
 
 // Create implements store.Grants. The indexes name the grant before it is there.
-func (s *Store) Create(ctx context.Context, g *store.Grant) error {
+func (s *Store) Create(ctx context.Context, g *store.Grant, limit int) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
@@ -32,13 +32,16 @@ func (s *Store) Create(ctx context.Context, g *store.Grant) error {
 	if err != nil {
 		return err
 	}
-	left, err := s.named(ctx, s.naming(s.indexes(g), member(g), until))
+	if g.UserUID == "" {
+		limit = store.NoLimit // nobody's grants can't be counted
+	}
+	left, limit, err := s.namedWithin(ctx, g, until, limit)
 	if err != nil {
 		return err
 	}
 	for range writeAttempts {
 		var settled bool
-		if settled, err = s.tryCreate(ctx, g, value, left); settled {
+		if settled, err = s.tryCreate(ctx, g, value, left, limit); settled {
 			return err
 		}
 	}
@@ -46,9 +49,9 @@ func (s *Store) Create(ctx context.Context, g *store.Grant) error {
 }
 
 // tryCreate writes once. When the outcome is not known, a live read decides. Not settled means: to be tried again.
-func (s *Store) tryCreate(ctx context.Context, g *store.Grant, value string, left naming) (settled bool, err error) {
+func (s *Store) tryCreate(ctx context.Context, g *store.Grant, value string, left naming, limit int) (settled bool, err error) {
 	key := s.grantKey(g.ID)
-	before, err := s.write(ctx, VerbCreate, create(key, value, s.lifetime(g.ExpiresAt), left))
+	before, err := s.write(ctx, VerbCreate, create(key, value, s.lifetime(g.ExpiresAt), left, limit))
 	s.cache.forget(g.ID)
 	switch {
 	case errors.Is(err, errNotReplicated):
@@ -59,6 +62,8 @@ func (s *Store) tryCreate(ctx context.Context, g *store.Grant, value string, lef
 		return true, fmt.Errorf("store/valkey: create a grant: %w", err)
 	case before == "":
 		return true, nil
+	case before == tooMany:
+		return true, store.ErrTooMany
 	}
 	return true, s.takenBy(ctx, g, value, before)
 }

@@ -93,6 +93,38 @@ func (s *Store) named(ctx context.Context, n naming) (naming, error) {
 	return noIndexes(), s.batch(ctx, n.apart())
 }
 
+// namedWithin makes the indexes name a grant, or leaves that to the script which creates it, with the limit on what the user's index names. In a
+// Cluster, where no script sees both, the limit is applied here.
+func (s *Store) namedWithin(ctx context.Context, g *store.Grant, until time.Time, limit int) (naming, int, error) {
+	n := s.naming(s.indexes(g), member(g), until)
+	l, err := s.linked(ctx)
+	if err != nil || l.writer.Mode() != driver.ClientModeCluster {
+		return n, limit, err
+	}
+	if limit != store.NoLimit {
+		if named, err := s.count(ctx, s.userIndex(g.AuthorizationServer, g.UserUID)); err == nil && named >= limit {
+			return n, limit, store.ErrTooMany
+		}
+	}
+	n, err = s.named(ctx, n)
+	return n, store.NoLimit, err
+}
+
+// count returns how many an index names.
+func (s *Store) count(ctx context.Context, key string) (int, error) {
+	r, err := s.reader(ctx)
+	if err != nil {
+		return 0, err
+	}
+	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	defer cancel()
+	n, err := r.Do(ctx, r.B().Zcard().Key(key).Build()).AsInt64()
+	if err != nil {
+		return 0, fmt.Errorf("store/valkey: count what an index names: %w", err)
+	}
+	return int(n), nil
+}
+
 func (s *Store) unindex(ctx context.Context, g *store.Grant) error {
 	var commands []command
 	for _, key := range s.indexes(g) {
@@ -177,21 +209,6 @@ func (s *Store) Find(ctx context.Context, q store.Query) ([]*store.Grant, error)
 		ids = ids[n:]
 	}
 	return found, nil
-}
-
-// Count implements store.Grants.
-func (s *Store) Count(ctx context.Context, authorizationServer, userUID string) (int, error) {
-	r, err := s.reader(ctx)
-	if err != nil {
-		return 0, err
-	}
-	ctx, cancel := context.WithTimeout(ctx, callTimeout)
-	defer cancel()
-	n, err := r.Do(ctx, r.B().Zcard().Key(s.userIndex(authorizationServer, userUID)).Build()).AsInt64()
-	if err != nil {
-		return 0, fmt.Errorf("store/valkey: count what an index names: %w", err)
-	}
-	return int(n), nil
 }
 
 // members are all that an index names and that may still be there.

@@ -17,17 +17,17 @@ const (
 	silence = 3 * time.Second
 	// refreshInterval is how often the nodes are asked who is primary, beside being told.
 	refreshInterval = 5 * time.Second
-	// maxWriters is how many connections write at a time; each takes two buffers of bufferSize.
-	maxWriters = 64
+	// bufferSize is that of each of the two buffers of a connection that writes.
 	bufferSize = 32 << 10
 	// idleWriter is for how long a connection is kept that nothing is written by.
 	idleWriter = time.Minute
 )
 
 // links are the connections: one that everything is read by, and that tells what changes, to each node; and a pool that each
-// writer takes one of for itself, because WAIT speaks of what was written on its own connection.
+// batch of writes takes one of for itself, because WAIT speaks of what was written on its own connection.
 type links struct {
 	reader, writer driver.Client
+	lanes          *lanes
 }
 
 func (l *links) close() {
@@ -48,13 +48,13 @@ func (s *Store) connect() (*links, error) {
 	writing := s.options()
 	writing.DisableCache = true
 	writing.ReadBufferEachConn, writing.WriteBufferEachConn = bufferSize, bufferSize
-	writing.BlockingPoolSize, writing.BlockingPoolCleanup = maxWriters, idleWriter
+	writing.BlockingPoolSize, writing.BlockingPoolCleanup = maxClusterLanes, idleWriter
 	writer, err := driver.NewClient(writing)
 	if err != nil {
 		reader.Close()
 		return nil, describe(err)
 	}
-	return &links{reader, writer}, nil
+	return &links{reader, writer, newLanes(writer)}, nil
 }
 
 func (s *Store) options() driver.ClientOption {

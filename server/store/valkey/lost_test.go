@@ -160,7 +160,7 @@ func TestUnknownOutcomeIsDecidedByTheStoredAttempt(t *testing.T) {
 			s := open(t, valkey.Config{Addresses: []string{l.listen(t)}})
 			l.faults.Store(test.faults)
 			g := storetest.NewGrant()
-			err := s.Create(t.Context(), g)
+			err := s.Create(t.Context(), g, store.NoLimit)
 			if (err == nil) != test.created || errors.Is(err, store.ErrExists) {
 				t.Errorf("got %v", err)
 			}
@@ -183,7 +183,7 @@ func TestUnknownOutcomeOfASecondAttemptIsExists(t *testing.T) {
 	l.faults.Store(1)
 	again := *g
 	again.Attempt = "another"
-	if err := second.Create(t.Context(), &again); !errors.Is(err, store.ErrExists) || l.seen.Load() == 0 {
+	if err := second.Create(t.Context(), &again, store.NoLimit); !errors.Is(err, store.ErrExists) || l.seen.Load() == 0 {
 		t.Errorf("got %v, %d requests were seen", err, l.seen.Load())
 	}
 }

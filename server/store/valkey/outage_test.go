@@ -23,7 +23,7 @@ func alone(t testing.TB) (*valkeyserver.Server, valkey.Config) {
 func create(t testing.TB, s *valkey.Store) *store.Grant {
 	t.Helper()
 	g := storetest.NewGrant()
-	if err := s.Create(t.Context(), g); err != nil {
+	if err := s.Create(t.Context(), g, store.NoLimit); err != nil {
 		t.Fatal(err)
 	}
 	return g
@@ -132,7 +132,7 @@ func TestUnreadableIsNeitherAliveNorAbsent(t *testing.T) {
 			}
 			wantUnknown(t, s, known)
 			outage.end(t, server)
-			eventually(t, "it recovers", func() bool { return s.Create(t.Context(), storetest.NewGrant()) == nil })
+			eventually(t, "it recovers", func() bool { return s.Create(t.Context(), storetest.NewGrant(), store.NoLimit) == nil })
 			_, err := s.Get(t.Context(), known.ID)
 			if outage.kept && err != nil || !outage.kept && !errors.Is(err, store.ErrNotFound) {
 				t.Errorf("after the outage: %v", err)
@@ -147,7 +147,7 @@ func wantUnknown(t *testing.T, s *valkey.Store, known *store.Grant) {
 	ctx, device := t.Context(), storetest.NewDevice()
 	var all sync.WaitGroup
 	for what, call := range map[string]func() error{
-		"Create": func() error { return s.Create(ctx, storetest.NewGrant()) },
+		"Create": func() error { return s.Create(ctx, storetest.NewGrant(), store.NoLimit) },
 		"Revoke": func() error { return s.Revoke(ctx, known.ID, store.ReasonSignedOut, time.Now()) },
 		"Rotate": func() error {
 			_, err := s.Rotate(ctx, known.ID, 1, time.Now(), known.ExpiresAt)
@@ -216,7 +216,7 @@ func TestARestartOfAServerThatPersistsLosesNothing(t *testing.T) {
 		if got, err := s.Get(t.Context(), g.ID); err != nil || got.Alive(time.Now()) != (i > 0) {
 			t.Errorf("after the restart: %+v, %v", got, err)
 		}
-		if err := s.Create(t.Context(), again(g)); !errors.Is(err, store.ErrExists) {
+		if err := s.Create(t.Context(), again(g), store.NoLimit); !errors.Is(err, store.ErrExists) {
 			t.Errorf("a code that was redeemed before the restart: %v", err)
 		}
 	}

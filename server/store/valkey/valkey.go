@@ -83,9 +83,7 @@ type Store struct {
 	// ready is closed once the first connections are there.
 	ready     chan struct{}
 	makeReady sync.Once
-	// slots bounds how many connections write at a time.
-	slots chan struct{}
-	cache *cache
+	cache     *cache
 }
 
 var _ store.Grants = (*Store)(nil)
@@ -110,7 +108,7 @@ func New(c Config) (*Store, error) {
 	if c.OnWrite == nil {
 		c.OnWrite = func(string) {}
 	}
-	return &Store{config: c, ready: make(chan struct{}), slots: make(chan struct{}, maxWriters), cache: newCache(maxCached)}, nil
+	return &Store{config: c, ready: make(chan struct{}), cache: newCache(maxCached)}, nil
 }
 
 // Start connects, however long it takes, and watches the connections until the context is done. It closes the Store then.

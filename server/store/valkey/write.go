@@ -15,14 +15,11 @@ var errNotReplicated = errors.New("store/valkey: no replica confirmed the write 
 // errNoAnswer: it is not known whether the write was done.
 var errNoAnswer = errors.New("store/valkey: no answer")
 
-// redirects is how often a write follows a slot of a Cluster that has moved.
-const redirects = 3
-
 // command makes one command, anew for each attempt.
 type command func(driver.Builder) driver.Completed
 
-// write sends a command that changes one key, on a connection of its own, and returns the answer once a replica has done it too,
-// where the primary has one. No value is answered as the empty string. The error is errNoAnswer when the outcome is not known,
+// write sends a command that changes one key, on a connection that nothing else travels on meanwhile but other writes, and returns the answer
+// once a replica has done it too, where the primary has one. No value is answered as the empty string. The error is errNoAnswer when the outcome is not known,
 // errNotReplicated when it may be undone; with any other nothing was done.
 func (s *Store) write(ctx context.Context, verb string, cmd command) (string, error) {
 	s.config.OnWrite(verb)
@@ -34,90 +31,23 @@ func (s *Store) apply(ctx context.Context, cmd command) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	select {
-	case s.slots <- struct{}{}:
-		defer func() { <-s.slots }()
-	case <-ctx.Done():
-		return "", context.Cause(ctx)
-	}
-	answer, node := "", l.writer
-	for range redirects {
-		err = node.Dedicated(func(c driver.DedicatedClient) error {
-			answer, err = send(ctx, c, cmd)
-			return err
-		})
-		refusal, refused := driver.IsValkeyErr(err)
-		if !refused {
-			return answer, err
-		}
-		address, moved := refusal.IsMoved()
-		if !moved {
-			break
-		}
-		if node = l.writer.Nodes()[address]; node == nil {
-			break // one that isn't known yet, and will be in a moment
-		}
-	}
-	return "", fmt.Errorf("store/valkey: the server refused: %w", err)
-}
-
-// send is one attempt. ROLE travels with the command, and says how many replicas there are to wait for.
-func send(ctx context.Context, c driver.DedicatedClient, cmd command) (string, error) {
-	call, cancel := context.WithTimeout(ctx, callTimeout)
-	defer cancel()
-	results := c.DoMulti(call, cmd(c.B()), c.B().Role().Build())
-	answer, err := text(results[0])
-	if _, refused := driver.IsValkeyErr(err); refused {
-		return "", err
-	}
-	if err != nil {
-		return "", fmt.Errorf("%w: %w", errNoAnswer, err)
-	}
-	is, err := roleOf(results[1])
-	if err != nil {
-		return "", fmt.Errorf("%w: %w", errNotReplicated, err)
-	}
-	if is.replicas == 0 {
-		return answer, nil
-	}
-	return answer, await(ctx, c)
-}
-
-// text is an answer that is a string; empty for any other, and for none.
-func text(r driver.ValkeyResult) (string, error) {
-	m, err := r.ToMessage()
-	if driver.IsValkeyNil(err) || err == nil && !m.IsString() {
-		return "", nil
-	}
-	if err != nil {
-		return "", err
-	}
-	return m.ToString()
-}
-
-// await returns once a replica has done all that was written on the connection.
-func await(ctx context.Context, c driver.DedicatedClient) error {
-	ctx, cancel := context.WithTimeout(ctx, replicaTimeout+callTimeout)
-	defer cancel()
-	n, err := c.Do(ctx, c.B().Wait().Numreplicas(1).Timeout(replicaTimeout.Milliseconds()).Build()).AsInt64()
-	if err != nil {
-		return fmt.Errorf("%w: %w", errNotReplicated, err)
-	}
-	if n == 0 {
-		return errNotReplicated
-	}
-	return nil
+	return l.lanes.do(ctx, cmd)
 }
 
 // createScript sets a key which does not exist yet, after the indexes. The answer is the value that it has had before, empty where it
-// had none.
+// had none; or tooMany, when the second of the indexes names as many as the limit, where there is one.
 const createScript = `local current = redis.call('GET', KEYS[1])
 if current then return current end
+local limit = tonumber(ARGV[7])
+if limit > 0 and redis.call('ZCARD', KEYS[3]) >= limit then return '` + tooMany + `' end
 ` + indexing + `redis.call('SET', KEYS[1], ARGV[5], 'PX', ARGV[6])
 return ''`
 
-func create(key, value string, lifetime int64, n naming) command {
-	return script(createScript, key, n, value, fmt.Sprint(lifetime))
+// tooMany is what create answers when nothing was written because of the limit.
+const tooMany = "-"
+
+func create(key, value string, lifetime int64, n naming, limit int) command {
+	return script(createScript, key, n, value, fmt.Sprint(lifetime), fmt.Sprint(limit))
 }
 
 // script is one script with the keys and arguments of the naming before its own.
