@@ -31,10 +31,13 @@ type Config struct {
 }
 
 // Handler serves /authorize.
-type Handler struct{ Config }
+type Handler struct {
+	Config
+	recent *interaction.Recent
+}
 
 // New makes a Handler.
-func New(c Config) *Handler { return &Handler{c} }
+func New(c Config) *Handler { return &Handler{c, interaction.NewRecent()} }
 
 // Serve takes one step with an authorization request. Nothing is stored by it but cookies in the browser. An error it
 // returns belongs on a page.
@@ -53,7 +56,7 @@ func (h *Handler) Serve(w http.ResponseWriter, r *http.Request, iss *registry.Is
 	if err := v.Validate(); err != nil {
 		return h.refuse(r.Context(), w, v, err)
 	}
-	verdict, refusal := next(v, h.recall(r.Context(), v))
+	verdict, refusal := h.decide(r.Context(), v)
 	if refusal != nil {
 		return h.refuse(r.Context(), w, v, refusal)
 	}
@@ -65,6 +68,22 @@ func (h *Handler) Serve(w http.ResponseWriter, r *http.Request, iss *registry.Is
 	}
 	v.Browser = session.Ensure(w, iss, v.Browser)
 	return v.GoOn(w, interaction.Login)
+}
+
+// decide says what has to happen next to a valid request. Most go through as the one before them did, under a grant that is still there: that one
+// alone is looked at first, and more grants could only say the same.
+func (h *Handler) decide(ctx context.Context, v *interaction.Visit) (verdict, *oauth.Error) {
+	if recent := h.recent.Remember(ctx, h.Grants, h.Sessions.SignOuts, v); recent != nil {
+		if decided, refusal := next(v, memory{Memory: recent}); refusal == nil && decided.asBefore() {
+			return decided, nil
+		}
+	}
+	m := h.recall(ctx, v)
+	decided, refusal := next(v, m)
+	if refusal == nil && decided.asBefore() {
+		h.recent.Note(m.Memory, v.Client, decided.granted, v.Browser.Session)
+	}
+	return decided, refusal
 }
 
 // recall looks up what the user approved before. Where that can't be read, nothing is remembered, and it is known why.

@@ -28,6 +28,11 @@ type verdict struct {
 	keepUntil time.Time
 }
 
+// asBefore says whether a code is issued for what grants that there are hold, and will hold for as long as it has to be remembered.
+func (v verdict) asBefore() bool {
+	return v.action == issueCode && v.consent == remembered && v.keepUntil.IsZero()
+}
+
 // consent is how a user approved what is granted.
 type consent string
 

@@ -26,11 +26,18 @@ type Memory struct {
 // redirect URI that any program on the user's machine may listen to (RFC 8252 section 8.6), or when the client wants the
 // user to be asked. An error means that it is not known.
 func Remember(ctx context.Context, grants store.Grants, signOuts store.SignOuts, v *Visit) (*Memory, error) {
+	return remember(ctx, grants.Find, signOuts, v)
+}
+
+// finder is what finds grants: Find of a store, or less.
+type finder func(context.Context, store.Query) ([]*store.Grant, error)
+
+func remember(ctx context.Context, find finder, signOuts store.SignOuts, v *Visit) (*Memory, error) {
 	s := v.Browser.Session
 	if s == nil || v.Prompts(oauth.PromptConsent) || !exclusive(v.RedirectURI) {
 		return nil, nil
 	}
-	found, err := grants.Find(ctx, store.Query{AuthorizationServer: v.Issuer.Name, UserUID: s.User.UID, ClientUID: v.Client.UID})
+	found, err := find(ctx, store.Query{AuthorizationServer: v.Issuer.Name, UserUID: s.User.UID, ClientUID: v.Client.UID})
 	if err != nil {
 		return nil, err
 	}
