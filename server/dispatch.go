@@ -99,7 +99,7 @@ func (d *dispatcher) serve(w *recorder, r *http.Request, rt route, iss *registry
 		}
 	}()
 	setCommonHeaders(w.Header(), iss)
-	if rt.kind.crossOrigin() {
+	if rt.kind.crossOrigin() && (rt.kind == public || r.Header.Get("Origin") != "") { // what is public may be kept, and shown to others
 		w.Header().Set("Access-Control-Allow-Origin", "*")
 		w.Header().Set("Access-Control-Expose-Headers", "WWW-Authenticate, Retry-After")
 		if r.Method == http.MethodOptions && r.Header.Get("Access-Control-Request-Method") != "" {
@@ -165,12 +165,18 @@ func allows(methods []string, method string) bool {
 // setCommonHeaders sets what every answer carries. HSTS is left out for loopback hosts: it knows no ports and would cut
 // off every other http server of the machine.
 func setCommonHeaders(h http.Header, iss *registry.Issuer) {
-	h.Set("X-Content-Type-Options", "nosniff")
-	h.Set("Referrer-Policy", "no-referrer")
+	oauth.NoSniff(h)
+	h["Referrer-Policy"] = noReferrer
 	if iss != nil && iss.Secure && !iss.Loopback {
-		h.Set("Strict-Transport-Security", "max-age=31536000")
+		h["Strict-Transport-Security"] = oneYear
 	}
 }
+
+// What setCommonHeaders sets; nobody changes it.
+var (
+	noReferrer = []string{"no-referrer"}
+	oneYear    = []string{"max-age=31536000"}
+)
 
 // fail turns an error into the answer of the route's kind. Only what an oauth.Error says is told. The cause is logged: as a
 // failure when it is ours, else for those who look closely, because endpoints audit what they refuse. Without a cause nothing has

@@ -121,6 +121,20 @@ func TestScriptsOfOtherOriginsReachAPIsAndNeverPages(t *testing.T) {
 	}
 }
 
+// What is kept and shown to others says to each of them that it may be read. What is kept by nobody says so to scripts.
+func TestOnlyScriptsAreToldThatTheyMayRead(t *testing.T) {
+	s := newSite(t)
+	for path, always := range map[string]bool{"/jwks": true, "/.well-known/openid-configuration": true, "/userinfo": false, "/token": false} {
+		script, other := s.ask(http.MethodGet, path, "", "Origin", "https://app.example"), s.ask(http.MethodGet, path, "")
+		if script.Header.Get("Access-Control-Allow-Origin") != "*" || script.Header.Get("Access-Control-Expose-Headers") == "" {
+			t.Errorf("%s tells a script %v", path, script.Header)
+		}
+		if told := other.Header.Get("Access-Control-Allow-Origin") != ""; told != always {
+			t.Errorf("%s tells whoever is no script %v", path, other.Header)
+		}
+	}
+}
+
 func TestOversizedInput(t *testing.T) {
 	s := newSite(t)
 	body := "grant_type=" + strings.Repeat("x", 128<<10)

@@ -8,11 +8,21 @@ import (
 	"time"
 )
 
+// Values of header fields that nearly every answer has: all answers share them, and nobody changes them.
+var (
+	noStore  = []string{"no-store"}
+	noCache  = []string{"no-cache"}
+	noSniff  = []string{"nosniff"}
+	jsonType = []string{"application/json"}
+)
+
 // NoStore forbids every cache to keep the response (RFC 6749 section 5.1).
 func NoStore(h http.Header) {
-	h.Set("Cache-Control", "no-store")
-	h.Set("Pragma", "no-cache")
+	h["Cache-Control"], h["Pragma"] = noStore, noCache
 }
+
+// NoSniff forbids browsers to take the response for something else than it says it is (Fetch, X-Content-Type-Options).
+func NoSniff(h http.Header) { h["X-Content-Type-Options"] = noSniff }
 
 // WriteJSON writes v, uncached, with the status.
 func WriteJSON(w http.ResponseWriter, status int, v any) error {
@@ -26,14 +36,18 @@ func WriteJSON(w http.ResponseWriter, status int, v any) error {
 // WriteJSONBody writes JSON that is ready, uncached, with the status.
 func WriteJSONBody(w http.ResponseWriter, status int, body []byte) error {
 	NoStore(w.Header())
-	return WriteBody(w, status, "application/json", body)
+	return writeBody(w, status, jsonType, body)
 }
 
 // WriteBody writes a whole body of a media type, and forbids its content to be sniffed.
 func WriteBody(w http.ResponseWriter, status int, contentType string, body []byte) error {
+	return writeBody(w, status, []string{contentType}, body)
+}
+
+func writeBody(w http.ResponseWriter, status int, contentType []string, body []byte) error {
 	h := w.Header()
-	h.Set("Content-Type", contentType)
-	h.Set("X-Content-Type-Options", "nosniff")
+	h["Content-Type"] = contentType
+	NoSniff(h)
 	h.Set("Content-Length", strconv.Itoa(len(body)))
 	w.WriteHeader(status)
 	_, err := w.Write(body)

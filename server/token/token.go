@@ -4,6 +4,8 @@
 package token
 
 import (
+	"crypto"
+	"crypto/rsa"
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
@@ -17,8 +19,6 @@ const (
 	maxLength = 8 << 10
 	// maxClaims bounds the claims of the access tokens that are minted, so that with header and signature they stay below it in base64.
 	maxClaims = (maxLength - 1<<10) / 4 * 3
-	// maxSignature is the length of the longest signature, in bytes: RSA with 4096 bits.
-	maxSignature = 512
 	// leeway is how far ahead the clock of the replica that issued a token may be: `iat` and `nbf` are believed when they
 	// lie no more than this in the future. `exp` has no leeway: a token is never good for longer than its client was told.
 	leeway = 5 * time.Second
@@ -38,7 +38,7 @@ func sign(set *keys.Set, alg keys.Algorithm, now time.Time, typ string, claims [
 		return "", fmt.Errorf("token: no signing method %s, or no type %s", key.Algorithm, typ)
 	}
 	encoding := base64.RawURLEncoding
-	text := make([]byte, 0, len(header)+encoding.EncodedLen(len(claims)+maxSignature)+len(".."))
+	text := make([]byte, 0, len(header)+encoding.EncodedLen(len(claims))+encoding.EncodedLen(signatureLength(key.Private))+len(".."))
 	text = append(append(text, header...), '.')
 	text = encoding.AppendEncode(text, claims)
 	signature, err := method.Sign(string(text), key.Private)
@@ -46,6 +46,14 @@ func sign(set *keys.Set, alg keys.Algorithm, now time.Time, typ string, claims [
 		return "", fmt.Errorf("token: sign with %s: %w", key.Algorithm, err)
 	}
 	return string(encoding.AppendEncode(append(text, '.'), signature)), nil
+}
+
+// signatureLength is that of the key's signatures, in bytes (RFC 7518 sections 3.3 to 3.5, RFC 8037 section 3.1).
+func signatureLength(key crypto.Signer) int {
+	if key, ok := key.(*rsa.PrivateKey); ok {
+		return key.Size()
+	}
+	return 64 // two numbers of P-256, or Ed25519
 }
 
 // signAny signs what encoding/json makes of the claims.
