@@ -15,6 +15,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	eventsv1 "k8s.io/api/events/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/rest"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/latchkey-io/latchkey/api/v1alpha1"
@@ -65,11 +66,16 @@ func (r *rotation) now() time.Time { return time.Unix(r.clock.Load(), 0).UTC() }
 // controller runs a whole controller until it is killed.
 func (r *rotation) controller() (kill func()) {
 	r.t.Helper()
+	return r.controllerAt(still.cp.RESTConfig())
+}
+
+func (r *rotation) controllerAt(api *rest.Config) (kill func()) {
+	r.t.Helper()
 	ctx, cancel := context.WithCancel(r.t.Context())
 	ended := make(chan error, 1)
 	go func() {
 		ended <- controllers.Run(ctx, controllers.Config{
-			REST: still.cp.RESTConfig(), Namespace: "default", HealthBindAddress: "0", ServingSecret: servingSecret, ReviewAddress: reviewAddress, Now: r.now, Logger: logr.Discard(),
+			REST: api, Namespace: "default", HealthBindAddress: "0", ServingSecret: servingSecret, ReviewAddress: reviewAddress, Now: r.now, Logger: logr.Discard(),
 			CheckStorage: storage.Check, PurgeStorage: storage.Purge,
 		})
 	}()
