@@ -45,6 +45,34 @@ func TestACodeIsHonouredOnceAReplicaKnows(t *testing.T) {
 	eventually(t, "the primary goes on alone", func() bool { return s.Create(t.Context(), storetest.NewGrant(), store.NoLimit) == nil })
 }
 
+// Of many codes at once, too, none is consumed that was refused because no replica has confirmed it.
+func TestCodesThatNoReplicaConfirmedAreNotConsumed(t *testing.T) {
+	primary := valkeyserver.Start(t, valkeyserver.Options{})
+	replica := valkeyserver.Start(t, valkeyserver.Options{ReplicaOf: primary})
+	s := open(t, valkey.Config{Addresses: []string{primary.Address}})
+	create(t, s)
+	replica.Pause(t)
+	grants := make([]*store.Grant, 300)
+	var all sync.WaitGroup
+	for i := range grants {
+		grants[i] = storetest.NewGrant()
+		all.Go(func() {
+			if err := s.Create(t.Context(), grants[i], store.NoLimit); err == nil || errors.Is(err, store.ErrExists) {
+				t.Errorf("Create that no replica has confirmed: %v", err)
+			}
+		})
+	}
+	all.Wait()
+	replica.Resume(t)
+	for _, g := range grants {
+		again := *g
+		again.Attempt = "another"
+		if err := s.Create(t.Context(), &again, store.NoLimit); err != nil {
+			t.Fatalf("a code was refused, and is not honoured now: %v", err)
+		}
+	}
+}
+
 // journal is what a site was told: what failover may not take back.
 type journal struct {
 	mu      sync.Mutex

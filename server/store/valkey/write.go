@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"time"
 
 	driver "github.com/valkey-io/valkey-go"
 )
@@ -81,15 +80,18 @@ const withdrawScript = `if redis.call('GET', KEYS[1]) ~= ARGV[1] then return '' 
 redis.call('UNLINK', KEYS[1])
 return ''`
 
-// withdraw undoes a create that no replica confirmed, unless somebody has written since.
+// withdraw undoes a create that no replica confirmed, unless somebody has written since. It waits for no replica, nor for writes that do: the
+// connection that everything is read by takes it.
 func (s *Store) withdraw(ctx context.Context, key, value string) error {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), callTimeout)
 	defer cancel()
-	_, err := s.write(ctx, VerbDelete, func(b driver.Builder) driver.Completed {
-		return b.Eval().Script(withdrawScript).Numkeys(1).Key(key).Arg(value).Build()
-	})
-	if errors.Is(err, errNotReplicated) { // which is no news
-		return nil
+	r, err := s.reader(ctx)
+	if err != nil {
+		return err
 	}
-	return err
+	s.config.OnWrite(VerbDelete)
+	if err := r.Do(ctx, r.B().Eval().Script(withdrawScript).Numkeys(1).Key(key).Arg(value).Build()).Error(); err != nil {
+		return fmt.Errorf("store/valkey: take a value away: %w", err)
+	}
+	return nil
 }
