@@ -30,16 +30,16 @@ func NewRecent() *Recent {
 }
 
 // Remember is what the package's Remember would return if there were no other grant than the one that is named; nil where that is not alive any
-// more, or can't be read.
+// more, or would have to be asked for.
 func (r *Recent) Remember(ctx context.Context, grants store.Grants, signOuts store.SignOuts, v *Visit) *Memory {
 	m, err := remember(ctx, func(ctx context.Context, q store.Query) ([]*store.Grant, error) {
 		id, ok := r.ids.Get(recentKey{v.Browser.Session.ID, v.Client.UID})
 		if !ok {
 			return nil, nil
 		}
-		g, err := grants.Get(ctx, id)
-		if err != nil || !q.Matches(g) {
-			return nil, err
+		g := grants.Known(ctx, id)
+		if g == nil || !q.Matches(g) {
+			return nil, nil
 		}
 		return []*store.Grant{g}, nil
 	}, signOuts, v)

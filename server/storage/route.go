@@ -41,6 +41,15 @@ func (g grants) Get(ctx context.Context, id string) (*store.Grant, error) {
 	return at.Get(ctx, id)
 }
 
+// Known implements store.Grants.
+func (g grants) Known(ctx context.Context, id string) *store.Grant {
+	at, err := g.of(ctx)
+	if err != nil {
+		return nil
+	}
+	return at.Known(ctx, id)
+}
+
 // Rotate implements store.Grants.
 func (g grants) Rotate(ctx context.Context, id string, from int64, rotatedAt, expiresAt time.Time) (*store.Grant, error) {
 	at, err := g.of(ctx)

@@ -185,6 +185,8 @@ type Grants interface {
 	// Get returns the grant, also one that is revoked or expired, or ErrNotFound. A grant that another replica has just
 	// created is found, and one that has expired is as it is now, refreshed by another replica or not. Any other error means that the answer is not known: it must never be taken for "no".
 	Get(ctx context.Context, id string) (*Grant, error)
+	// Known returns what Get would, where that asks nobody else; nil otherwise.
+	Known(ctx context.Context, id string) *Grant
 	// Rotate makes the grant's next generation: one compare-and-swap, which sets Generation to from+1, and RotatedAt and
 	// ExpiresAt as given, if and only if the grant is of the generation from and not revoked. It returns the grant as it is
 	// then. Of any number of concurrent calls, on any number of replicas, at most one succeeds; the others get ErrConflict,

@@ -47,6 +47,9 @@ func grantKind() kind[store.Grant, *v1alpha1.OAuthGrant] {
 // Get implements store.Grants.
 func (s *Store) Get(ctx context.Context, id string) (*store.Grant, error) { return s.get(ctx, id) }
 
+// Known implements store.Grants.
+func (s *Store) Known(_ context.Context, id string) *store.Grant { return s.known(id) }
+
 // errNotCurrent is returned by Find while the watch is not alive. All grants are never read for one request: an API server that
 // can be read would have brought the watch back.
 var errNotCurrent = errors.New("store/kubernetes: what the watch told of the grants is too old to find any by it")

@@ -114,11 +114,10 @@ func (s *objects[V, O]) get(ctx context.Context, name string) (*V, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
-	e := s.index.get(name)
-	if e != nil && s.index.current() && s.kind.lasting(e.value, s.index.now()) {
-		return e.value, nil
+	if known := s.known(name); known != nil {
+		return known, nil
 	}
-	if e == nil && s.absent(name) {
+	if s.index.get(name) == nil && s.absent(name) {
 		return nil, store.ErrNotFound
 	}
 	end, err := s.turns.take(ctx)
@@ -126,10 +125,19 @@ func (s *objects[V, O]) get(ctx context.Context, name string) (*V, error) {
 		return nil, s.failed("read", err)
 	}
 	defer end()
-	if e, err = s.read(ctx, name); err != nil {
+	e, err := s.read(ctx, name)
+	if err != nil {
 		return nil, err
 	}
 	return e.value, nil
+}
+
+// known returns the value of the name as it is in memory; nil where it isn't, or what the watch told may be too old.
+func (s *objects[V, O]) known(name string) *V {
+	if e := s.index.get(name); e != nil && s.index.current() && s.kind.lasting(e.value, s.index.now()) {
+		return e.value
+	}
+	return nil
 }
 
 // absent says whether a name that is not in memory need not be asked for.

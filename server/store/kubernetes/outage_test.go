@@ -58,6 +58,9 @@ func TestUnreadableIsNotAbsent(t *testing.T) {
 	if _, err := r.Get(t.Context(), known.ID); err == nil || errors.Is(err, store.ErrNotFound) {
 		t.Errorf("what the watch said 6 minutes ago is still taken for the truth: %v", err)
 	}
+	if g := r.Known(t.Context(), known.ID); g != nil {
+		t.Errorf("what the watch said 6 minutes ago is known: %+v", g)
+	}
 	if err := cp.StartAPIServer(t.Context()); err != nil {
 		t.Fatal(err)
 	}

@@ -95,6 +95,15 @@ func (s *Store) Get(ctx context.Context, id string) (*store.Grant, error) {
 	return e.grant, nil
 }
 
+// Known implements store.Grants.
+func (s *Store) Known(ctx context.Context, id string) *store.Grant {
+	g, err := s.Get(ctx, id)
+	if err != nil {
+		return nil
+	}
+	return g
+}
+
 // Revoke implements store.Grants.
 func (s *Store) Revoke(ctx context.Context, id, reason string, at time.Time) error {
 	if err := ctx.Err(); err != nil {

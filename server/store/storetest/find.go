@@ -129,6 +129,33 @@ func testLimit(t *testing.T, h Harness) {
 	}
 }
 
+// testKnown: what has been read is known, on another replica too, and is not known otherwise than it is a moment after it has changed.
+func testKnown(t *testing.T, h Harness) {
+	if g := h.Grants.Known(t.Context(), newID()); g != nil {
+		t.Errorf("a grant that never was is known: %+v", g)
+	}
+	revoked, deleted := NewGrant(), NewGrant()
+	for _, g := range []*store.Grant{revoked, deleted} {
+		create(t, h.Grants, g)
+		if !poll(t, func() bool {
+			_, err := h.Replica.Get(t.Context(), g.ID)
+			known := h.Replica.Known(t.Context(), g.ID)
+			return err == nil && known != nil && known.ID == g.ID
+		}) {
+			t.Error("the replica does not know a grant that it has read")
+		}
+	}
+	if err := errors.Join(h.Grants.Revoke(t.Context(), revoked.ID, store.ReasonSignedOut, time.Now()), h.Delete(t.Context(), deleted.ID)); err != nil {
+		t.Fatal(err)
+	}
+	if !poll(t, func() bool {
+		known := h.Replica.Known(t.Context(), revoked.ID)
+		return (known == nil || !known.RevokedAt.IsZero()) && h.Replica.Known(t.Context(), deleted.ID) == nil
+	}) {
+		t.Error("the replica takes grants to be there that were revoked and deleted")
+	}
+}
+
 func testFindNeedsAQuery(t *testing.T, h Harness) {
 	g := NewGrant()
 	create(t, h.Grants, g)

@@ -58,6 +58,7 @@ func Run(t *testing.T, open func(t *testing.T) Harness) {
 		{"Find by user, client and session", testFind},
 		{"Find leaves out what is revoked or deleted", testFindLeavesOut},
 		{"Limit", testLimit},
+		{"Known follows what becomes of a grant", testKnown},
 		{"Find needs a user or a session", testFindNeedsAQuery},
 		{"every method honours its context", testContext},
 	}

@@ -145,6 +145,9 @@ func TestUnreadableIsNeitherAliveNorAbsent(t *testing.T) {
 func wantUnknown(t *testing.T, s *valkey.Store, known *store.Grant) {
 	t.Helper()
 	ctx, device := t.Context(), storetest.NewDevice()
+	if g := s.Known(ctx, known.ID); g != nil {
+		t.Errorf("a grant that can't be read is known: %+v", g)
+	}
 	var all sync.WaitGroup
 	for what, call := range map[string]func() error{
 		"Create": func() error { return s.Create(ctx, storetest.NewGrant(), store.NoLimit) },

@@ -231,14 +231,23 @@ func (s *Store) Get(ctx context.Context, id string) (*store.Grant, error) {
 	if !validID(id) {
 		return nil, store.ErrNotFound
 	}
-	e := s.cache.get(id)
-	if e == nil || e.grant.RevokedAt.IsZero() && !s.config.Now().Before(e.grant.ExpiresAt) {
-		var err error
-		if e, err = s.read(ctx, id); err != nil {
-			return nil, err
-		}
+	if known := s.Known(ctx, id); known != nil {
+		return known, nil
+	}
+	e, err := s.read(ctx, id)
+	if err != nil {
+		return nil, err
 	}
 	return e.grant, nil
+}
+
+// Known implements store.Grants.
+func (s *Store) Known(_ context.Context, id string) *store.Grant {
+	e := s.cache.get(id)
+	if e == nil || e.grant.RevokedAt.IsZero() && !s.config.Now().Before(e.grant.ExpiresAt) {
+		return nil
+	}
+	return e.grant
 }
 
 // Connected says whether connections have been made, and every node was heard from within the last second.
