@@ -35,8 +35,8 @@ func StartSentinel(t testing.TB, primary *Server) *Server {
 	return s
 }
 
-// slots is how many hash slots a Cluster has.
-const slots = 16384
+// Slots is how many hash slots a Cluster has.
+const Slots = 16384
 
 // StartCluster starts a Cluster of that many primaries, without replicas, and returns once it takes requests.
 func StartCluster(t testing.TB, primaries int) []*Server {
@@ -46,7 +46,7 @@ func StartCluster(t testing.TB, primaries int) []*Server {
 		s := Start(t, Options{Args: []string{
 			"--cluster-enabled", "yes", "--cluster-node-timeout", "1000", "--cluster-port", freePort(t), "--cluster-require-full-coverage", "no", "--cluster-replica-validity-factor", "0",
 		}})
-		s.Do(t, "CLUSTER", "ADDSLOTSRANGE", fmt.Sprint(i*slots/primaries), fmt.Sprint((i+1)*slots/primaries-1))
+		s.Do(t, "CLUSTER", "ADDSLOTSRANGE", fmt.Sprint(i*Slots/primaries), fmt.Sprint((i+1)*Slots/primaries-1))
 		nodes = append(nodes, s)
 	}
 	for _, s := range nodes[1:] {

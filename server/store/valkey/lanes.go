@@ -2,6 +2,7 @@ package valkey
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync"
 
@@ -108,11 +109,7 @@ func (l *lanes) send(batch []*pending) {
 			exchange(c, batch)
 			return nil
 		}) // it returns what the function does
-		refusal, refused := driver.IsValkeyErr(batch[0].err)
-		if !refused {
-			return
-		}
-		address, moved := refusal.IsMoved()
+		address, moved := movedTo(batch[0].err)
 		if !moved {
 			return
 		}
@@ -120,6 +117,15 @@ func (l *lanes) send(batch []*pending) {
 			return // one that isn't known yet, and will be in a moment
 		}
 	}
+}
+
+// movedTo is the address of the node that a refused write belongs to.
+func movedTo(err error) (address string, moved bool) {
+	var refusal *driver.ValkeyError
+	if !errors.As(err, &refusal) {
+		return "", false
+	}
+	return refusal.IsMoved()
 }
 
 // exchange sends what is in the batch, and takes the answers. ROLE travels with it, and says how many replicas there are to wait for.
