@@ -6,11 +6,9 @@ package codeflow
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"os"
 	"path/filepath"
-	"slices"
 	"time"
 
 	"github.com/latchkey-io/latchkey/hack/bench/flows"
@@ -50,38 +48,27 @@ const (
 type bench struct {
 	Options
 	*site.Site
+	*report.Run
 	root string
 	// valkey is the address of the server of Valkey, ceilingProgram a file.
 	valkey, ceilingProgram string
 	programs               pinned.Programs
-	figures                []report.Figure
-	comparisons            []report.Comparison
 }
 
 // Run measures. What was measured until a failure is returned with it.
 func Run(ctx context.Context, o Options) (_ []report.Figure, _ []report.Comparison, err error) {
-	b := &bench{Options: o}
+	b := &bench{Options: o, Run: &report.Run{Section: "code flow", Progress: o.Out}}
 	defer func() { err = errors.Join(err, b.stop()) }()
-	if err := b.step(ctx, "Preparing", b.prepare); err != nil {
+	if err := b.Step(ctx, "Preparing", b.prepare); err != nil {
 		return nil, nil, err
 	}
-	for _, step := range []struct {
-		name, title string
-		do          func(context.Context) error
-	}{
-		{"memory", "Code flows, grants in memory", b.inMemory},
-		{"valkey", "Code flows, grants in Valkey", b.inValkey},
-		{"kubernetes", "Code flows, grants in Kubernetes", b.inKubernetes},
-		{"grants", "Code flows, with few and many grants in memory", b.withGrants},
-	} {
-		if len(o.Steps) > 0 && !slices.Contains(o.Steps, step.name) {
-			continue
-		}
-		if err := b.step(ctx, step.title, step.do); err != nil {
-			return b.figures, b.comparisons, err
-		}
-	}
-	return b.figures, b.comparisons, nil
+	err = b.Each(ctx, o.Steps,
+		report.Step{Name: "memory", Title: "Code flows, grants in memory", Do: b.inMemory},
+		report.Step{Name: "valkey", Title: "Code flows, grants in Valkey", Do: b.inValkey},
+		report.Step{Name: "kubernetes", Title: "Code flows, grants in Kubernetes", Do: b.inKubernetes},
+		report.Step{Name: "grants", Title: "Code flows, with few and many grants in memory", Do: b.withGrants},
+	)
+	return b.Figures, b.Comparisons, err
 }
 
 // prepare starts everything but what is measured.
@@ -118,32 +105,10 @@ func (b *bench) stop() error {
 	return err
 }
 
-// step does one part of a run and tells how long it took.
-func (b *bench) step(ctx context.Context, title string, do func(context.Context) error) error {
-	began := time.Now()
-	b.tell("%s", title)
-	if err := do(ctx); err != nil {
-		return fmt.Errorf("%s: %w", title, err)
-	}
-	b.tell("  took %.0f s", time.Since(began).Seconds())
-	return nil
-}
-
-func (b *bench) tell(format string, args ...any) {
-	_, _ = fmt.Fprintf(b.Out, format+"\n", args...) // progress; a terminal that is gone ends the run by itself
-}
-
-// note adds a figure.
-func (b *bench) note(f report.Figure) {
-	f.Section = "code flow"
-	b.figures = append(b.figures, f)
-	b.tell("  %s: %.4g %s", f.Name, f.Value, f.Unit)
-}
-
 // noteStandings adds what a comparison came to.
 func (b *bench) noteStandings(work string, target float64, standings []rounds.Standing) {
 	for _, f := range rounds.Figures(work, target, standings) {
-		b.note(f)
+		b.Note(f)
 	}
 }
 
@@ -168,9 +133,9 @@ func (b *bench) inMemory(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	b.tell("  a code has %d characters, the tokens %d and %d", sizes.Code, sizes.AccessToken, sizes.IDToken)
+	b.Tell("  a code has %d characters, the tokens %d and %d", sizes.Code, sizes.AccessToken, sizes.IDToken)
 	b.noteStandings("code flow, memory", memoryTarget, standings)
-	b.comparisons = append(b.comparisons, rounds.Comparison(string(peers.CodeFlow), memoryTarget, standings))
+	b.Comparisons = append(b.Comparisons, rounds.Comparison(string(peers.CodeFlow), memoryTarget, standings))
 	return nil
 }
 
@@ -190,7 +155,7 @@ func (b *bench) inValkey(ctx context.Context) (err error) {
 		return err
 	}
 	b.noteStandings("code flow, Valkey", storeTarget, standings)
-	b.comparisons = append(b.comparisons, rounds.Comparison("code flow, grants in Valkey", storeTarget, standings))
+	b.Comparisons = append(b.Comparisons, rounds.Comparison("code flow, grants in Valkey", storeTarget, standings))
 	return nil
 }
 

@@ -39,8 +39,8 @@ func (b *bench) withGrants(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	b.note(report.Figure{Name: "code flow, memory, few grants: × ceiling", Value: few[1].Ratio})
-	b.note(report.Figure{Name: fmt.Sprintf("code flow, memory, more than %d grants: × ceiling", b.Grants), Value: many[1].Ratio})
-	b.note(report.Figure{Name: "code flow, memory: with many grants × with few", Value: many[1].Ratio / few[1].Ratio, AtLeast: fallTarget})
+	b.Note(report.Figure{Name: "code flow, memory, few grants: × ceiling", Value: few[1].Ratio})
+	b.Note(report.Figure{Name: fmt.Sprintf("code flow, memory, more than %d grants: × ceiling", b.Grants), Value: many[1].Ratio})
+	b.Note(report.Figure{Name: "code flow, memory: with many grants × with few", Value: many[1].Ratio / few[1].Ratio, AtLeast: fallTarget})
 	return nil
 }

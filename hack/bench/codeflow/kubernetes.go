@@ -42,7 +42,7 @@ func (b *bench) inKubernetes(ctx context.Context) (err error) {
 		return err
 	}
 	b.noteStandings("code flow, Kubernetes", storeTarget, standings)
-	b.comparisons = append(b.comparisons, rounds.Comparison("code flow, grants in Kubernetes", storeTarget, standings))
+	b.Comparisons = append(b.Comparisons, rounds.Comparison("code flow, grants in Kubernetes", storeTarget, standings))
 	return nil
 }
 

@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"slices"
 	"time"
 
 	"github.com/latchkey-io/latchkey/hack/bench/pinned"
@@ -48,42 +47,31 @@ const (
 type bench struct {
 	Options
 	*site.Site
+	*report.Run
 	root    string
 	server  *site.Program
 	ceiling *process.Process
 	// plain and review are the addresses of the ceiling.
 	plain, review string
 	programs      pinned.Programs
-	figures       []report.Figure
-	comparisons   []report.Comparison
 }
 
 // Run measures. What was measured until a failure is returned with it.
 func Run(ctx context.Context, o Options) (_ []report.Figure, _ []report.Comparison, err error) {
-	b := &bench{Options: o}
+	b := &bench{Options: o, Run: &report.Run{Section: "load", Progress: o.Out}}
 	defer func() { err = errors.Join(err, b.stop()) }()
-	if err := b.step(ctx, "Preparing", b.prepare); err != nil {
+	if err := b.Step(ctx, "Preparing", b.prepare); err != nil {
 		return nil, nil, err
 	}
-	for _, step := range []struct {
-		name, title string
-		do          func(context.Context) error
-	}{
-		{"static", "A static answer", b.static},
-		{"ES256", "client_credentials, ES256", b.signES256},
-		{"RS256", "client_credentials, RS256", b.signRS256},
-		{"introspection", "Introspection", b.introspection},
-		{"review", "TokenReview", b.tokenReview},
-		{"many", fmt.Sprintf("With %d clients and as many grants", o.Objects), b.withMany},
-	} {
-		if len(o.Steps) > 0 && !slices.Contains(o.Steps, step.name) {
-			continue
-		}
-		if err := b.step(ctx, step.title, step.do); err != nil {
-			return b.figures, b.comparisons, err
-		}
-	}
-	return b.figures, b.comparisons, nil
+	err = b.Each(ctx, o.Steps,
+		report.Step{Name: "static", Title: "A static answer", Do: b.static},
+		report.Step{Name: "ES256", Title: "client_credentials, ES256", Do: b.signES256},
+		report.Step{Name: "RS256", Title: "client_credentials, RS256", Do: b.signRS256},
+		report.Step{Name: "introspection", Title: "Introspection", Do: b.introspection},
+		report.Step{Name: "review", Title: "TokenReview", Do: b.tokenReview},
+		report.Step{Name: "many", Title: fmt.Sprintf("With %d clients and as many grants", o.Objects), Do: b.withMany},
+	)
+	return b.Figures, b.Comparisons, err
 }
 
 // stop ends all that runs.
@@ -98,28 +86,6 @@ func (b *bench) stop() error {
 	return err
 }
 
-// step does one part of a run and tells how long it took.
-func (b *bench) step(ctx context.Context, title string, do func(context.Context) error) error {
-	began := time.Now()
-	b.tell("%s", title)
-	if err := do(ctx); err != nil {
-		return fmt.Errorf("%s: %w", title, err)
-	}
-	b.tell("  took %.0f s", time.Since(began).Seconds())
-	return nil
-}
-
-func (b *bench) tell(format string, args ...any) {
-	_, _ = fmt.Fprintf(b.Out, format+"\n", args...) // progress; a terminal that is gone ends the run by itself
-}
-
-// note adds a figure.
-func (b *bench) note(f report.Figure) {
-	f.Section = "load"
-	b.figures = append(b.figures, f)
-	b.tell("  %s: %.4g %s", f.Name, f.Value, f.Unit)
-}
-
 func (b *bench) rules() *rounds.Rules { return &rounds.Rules{Rounds: b.Rounds, Turn: b.Turn} }
 
 // compare has contestants take turns and adds what came of it; then Latchkey, the second, is profiled, if that is wanted.
@@ -129,9 +95,9 @@ func (b *bench) compare(ctx context.Context, work string, target float64, contes
 		return err
 	}
 	for _, f := range rounds.Figures(work, target, standings) {
-		b.note(f)
+		b.Note(f)
 	}
-	b.comparisons = append(b.comparisons, rounds.Comparison(work, target, standings))
+	b.Comparisons = append(b.Comparisons, rounds.Comparison(work, target, standings))
 	return b.profile(ctx, work, &contestants[1])
 }
 
@@ -143,7 +109,7 @@ func (b *bench) static(ctx context.Context) error {
 		return err
 	}
 	for _, f := range rounds.Figures("static POST reply of 700 B", 0, standings) {
-		b.note(f)
+		b.Note(f)
 	}
 	for _, p := range []struct {
 		name string
@@ -153,7 +119,7 @@ func (b *bench) static(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		b.note(report.Figure{Name: "static POST reply of 700 B: " + p.name + " share of its core", Value: share})
+		b.Note(report.Figure{Name: "static POST reply of 700 B: " + p.name + " share of its core", Value: share})
 	}
 	return nil
 }

@@ -159,7 +159,7 @@ func (b *bench) withMany(ctx context.Context) error {
 				return nil, err
 			}
 			ratios = append(ratios, standings[1].Ratio)
-			b.note(report.Figure{Name: fmt.Sprintf("%s, %d clients: × ceiling", work.name, clients), Value: standings[1].Ratio})
+			b.Note(report.Figure{Name: fmt.Sprintf("%s, %d clients: × ceiling", work.name, clients), Value: standings[1].Ratio})
 		}
 		return ratios, nil
 	}
@@ -175,7 +175,7 @@ func (b *bench) withMany(ctx context.Context) error {
 		return err
 	}
 	for i, work := range works {
-		b.note(report.Figure{Name: work.name + ": with many clients and grants × with few", Value: after[i] / before[i], AtLeast: fallTarget})
+		b.Note(report.Figure{Name: work.name + ": with many clients and grants × with few", Value: after[i] / before[i], AtLeast: fallTarget})
 	}
 	return nil
 }

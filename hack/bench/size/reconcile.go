@@ -66,7 +66,7 @@ func (b *bench) reconcile(ctx context.Context) error {
 	b.note(fmt.Sprintf("controller: %d new clients reconciled, cold", n), rate, "clients/s")
 	b.note("controller: rate of reconciling, of that of the bare loop", rate/bare, "×", atLeast(reconcileTarget))
 	b.note("controller: writes a client", after.since(before).writes()/float64(n), "")
-	b.tell("  requests: %v", after.since(before))
+	b.Tell("  requests: %v", after.since(before))
 	return b.forget(ctx)
 }
 

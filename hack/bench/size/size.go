@@ -9,8 +9,6 @@ import (
 	"io"
 	"os"
 	"path/filepath"
-	"slices"
-	"time"
 
 	"github.com/latchkey-io/latchkey/hack/bench/report"
 	"github.com/latchkey-io/latchkey/hack/bench/site"
@@ -36,7 +34,7 @@ const fewClients = 1000
 type bench struct {
 	Options
 	*site.Site
-	figures []report.Figure
+	*report.Run
 	// empty is what a server takes without any client, resting is what the leading controller takes then; in bytes.
 	empty, resting float64
 	emptyHeap      heap
@@ -51,42 +49,21 @@ func Run(ctx context.Context, o Options) (_ []report.Figure, err error) {
 	if err != nil {
 		return nil, err
 	}
-	b := &bench{Options: o, Site: s}
+	b := &bench{Options: o, Site: s, Run: &report.Run{Section: "size", Progress: o.Out}}
 	defer func() { err = errors.Join(err, s.Stop()) }()
-	if err := b.step(ctx, "Preparing the objects that are copied", b.prepare); err != nil {
+	if err := b.Step(ctx, "Preparing the objects that are copied", b.prepare); err != nil {
 		return nil, err
 	}
-	for _, step := range []struct {
-		name, title string
-		do          func(context.Context) error
-	}{
-		{"none", "A server with no client", b.withNone},
-		{"grants", "Grants, live", b.withGrants},
-		{"sweep", "Grants, expired: the controller sweeps", b.sweep},
-		{"reconcile", "New clients: the controller reconciles", b.reconcile},
-		{"few", "A server with few clients", b.withFew},
-		{"many", "A server with many clients", b.withMany},
-		{"all", "A server with many clients and grants", b.withAll},
-	} {
-		if len(o.Steps) > 0 && !slices.Contains(o.Steps, step.name) {
-			continue
-		}
-		if err := b.step(ctx, step.title, step.do); err != nil {
-			return b.figures, err
-		}
-	}
-	return b.figures, nil
-}
-
-// step does one part of a run and tells how long it took.
-func (b *bench) step(ctx context.Context, title string, do func(context.Context) error) error {
-	began := time.Now()
-	b.tell("%s", title)
-	if err := do(ctx); err != nil {
-		return fmt.Errorf("%s: %w", title, err)
-	}
-	b.tell("  took %.0f s", time.Since(began).Seconds())
-	return nil
+	err = b.Each(ctx, o.Steps,
+		report.Step{Name: "none", Title: "A server with no client", Do: b.withNone},
+		report.Step{Name: "grants", Title: "Grants, live", Do: b.withGrants},
+		report.Step{Name: "sweep", Title: "Grants, expired: the controller sweeps", Do: b.sweep},
+		report.Step{Name: "reconcile", Title: "New clients: the controller reconciles", Do: b.reconcile},
+		report.Step{Name: "few", Title: "A server with few clients", Do: b.withFew},
+		report.Step{Name: "many", Title: "A server with many clients", Do: b.withMany},
+		report.Step{Name: "all", Title: "A server with many clients and grants", Do: b.withAll},
+	)
+	return b.Figures, err
 }
 
 // prepare makes the objects that are copied, and looks at what the controller takes at rest meanwhile.
@@ -106,18 +83,13 @@ func (b *bench) file(name string) (string, error) {
 	return filepath.Join(b.Profiles, name), os.MkdirAll(b.Profiles, 0o755)
 }
 
-func (b *bench) tell(format string, args ...any) {
-	_, _ = fmt.Fprintf(b.Out, format+"\n", args...) // progress; a terminal that is gone ends the run by itself
-}
-
 // note adds a figure, with a target if one is given.
 func (b *bench) note(name string, value float64, unit string, target ...func(*report.Figure)) {
-	f := report.Figure{Section: "size", Name: name, Value: value, Unit: unit}
+	f := report.Figure{Name: name, Value: value, Unit: unit}
 	for _, set := range target {
 		set(&f)
 	}
-	b.figures = append(b.figures, f)
-	b.tell("  %s: %.4g %s", name, value, unit)
+	b.Note(f)
 }
 
 func atMost(v float64) func(*report.Figure)  { return func(f *report.Figure) { f.AtMost = v } }
