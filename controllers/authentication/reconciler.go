@@ -12,14 +12,8 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/client-go/util/workqueue"
 	ctrl "sigs.k8s.io/controller-runtime"
-	"sigs.k8s.io/controller-runtime/pkg/builder"
 	"sigs.k8s.io/controller-runtime/pkg/client"
-	"sigs.k8s.io/controller-runtime/pkg/controller"
-	"sigs.k8s.io/controller-runtime/pkg/handler"
-	"sigs.k8s.io/controller-runtime/pkg/predicate"
-	"sigs.k8s.io/controller-runtime/pkg/source"
 
 	"github.com/latchkey-io/latchkey/api/v1alpha1"
 	"github.com/latchkey-io/latchkey/controllers/compile"
@@ -50,22 +44,8 @@ type Reconciler struct {
 
 // SetupWithManager registers the reconciler.
 func (r *Reconciler) SetupWithManager(mgr ctrl.Manager) error {
-	request := ctrl.Request{NamespacedName: client.ObjectKey{Namespace: r.Namespace, Name: SecretName}}
-	toRequest := handler.EnqueueRequestsFromMapFunc(func(context.Context, client.Object) []ctrl.Request { return []ctrl.Request{request} })
-	ours := predicate.NewPredicateFuncs(func(o client.Object) bool {
-		return o.GetNamespace() == r.Namespace && (o.GetName() == SecretName || o.GetName() == r.ServingSecret)
-	})
-	// Where there is nothing yet, no event starts us.
-	start := source.Func(func(_ context.Context, queue workqueue.TypedRateLimitingInterface[ctrl.Request]) error {
-		queue.Add(request)
-		return nil
-	})
-	return ctrl.NewControllerManagedBy(mgr).Named("authenticationconfiguration").
-		WatchesRawSource(start).
-		Watches(&corev1.Secret{}, toRequest, builder.WithPredicates(ours)).
-		Watches(&v1alpha1.AuthorizationServer{}, toRequest, builder.WithPredicates(predicate.GenerationChangedPredicate{})).
-		WithOptions(controller.Options{RateLimiter: status.Backoff()}).
-		Complete(r)
+	secrets := []string{SecretName, r.ServingSecret}
+	return status.KeepSecrets(mgr, "authenticationconfiguration", r.Namespace, secrets, &v1alpha1.AuthorizationServer{}).Complete(r)
 }
 
 // Reconcile brings the Secret to where it should be.

@@ -5,14 +5,8 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
-	"k8s.io/client-go/util/workqueue"
 	ctrl "sigs.k8s.io/controller-runtime"
-	"sigs.k8s.io/controller-runtime/pkg/builder"
 	"sigs.k8s.io/controller-runtime/pkg/client"
-	"sigs.k8s.io/controller-runtime/pkg/controller"
-	"sigs.k8s.io/controller-runtime/pkg/handler"
-	"sigs.k8s.io/controller-runtime/pkg/predicate"
-	"sigs.k8s.io/controller-runtime/pkg/source"
 
 	"github.com/latchkey-io/latchkey/api/v1alpha1"
 	"github.com/latchkey-io/latchkey/controllers/status"
@@ -38,22 +32,8 @@ type Reconciler struct {
 
 // SetupWithManager registers the reconciler.
 func (r *Reconciler) SetupWithManager(mgr ctrl.Manager) error {
-	request := ctrl.Request{NamespacedName: client.ObjectKey{Namespace: r.Namespace, Name: r.ServingSecret}}
-	toRequest := handler.EnqueueRequestsFromMapFunc(func(context.Context, client.Object) []ctrl.Request { return []ctrl.Request{request} })
-	ours := predicate.NewPredicateFuncs(func(o client.Object) bool {
-		return o.GetName() == r.ServingSecret || o.GetName() == AuthoritySecret
-	})
-	// Where there is nothing yet, no event starts us.
-	start := source.Func(func(_ context.Context, queue workqueue.TypedRateLimitingInterface[ctrl.Request]) error {
-		queue.Add(request)
-		return nil
-	})
-	return ctrl.NewControllerManagedBy(mgr).Named("servingcertificate").
-		WatchesRawSource(start).
-		Watches(&corev1.Secret{}, toRequest, builder.WithPredicates(ours)).
-		Watches(&v1alpha1.AuthorizationServer{}, toRequest, builder.WithPredicates(predicate.GenerationChangedPredicate{})).
-		WithOptions(controller.Options{RateLimiter: status.Backoff()}).
-		Complete(r)
+	secrets := []string{r.ServingSecret, AuthoritySecret}
+	return status.KeepSecrets(mgr, "servingcertificate", r.Namespace, secrets, &v1alpha1.AuthorizationServer{}).Complete(r)
 }
 
 // Reconcile brings the authority and the serving certificate to where they should be.

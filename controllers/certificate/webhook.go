@@ -10,13 +10,8 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/client-go/tools/clientcmd"
 	"k8s.io/client-go/tools/clientcmd/api"
-	"k8s.io/client-go/util/workqueue"
 	ctrl "sigs.k8s.io/controller-runtime"
-	"sigs.k8s.io/controller-runtime/pkg/builder"
 	"sigs.k8s.io/controller-runtime/pkg/client"
-	"sigs.k8s.io/controller-runtime/pkg/handler"
-	"sigs.k8s.io/controller-runtime/pkg/predicate"
-	"sigs.k8s.io/controller-runtime/pkg/source"
 
 	"github.com/latchkey-io/latchkey/controllers/status"
 )
@@ -46,20 +41,7 @@ type Webhook struct {
 
 // SetupWithManager registers the reconciler.
 func (w *Webhook) SetupWithManager(mgr ctrl.Manager) error {
-	request := ctrl.Request{NamespacedName: client.ObjectKey{Namespace: w.Namespace, Name: WebhookSecret}}
-	toRequest := handler.EnqueueRequestsFromMapFunc(func(context.Context, client.Object) []ctrl.Request { return []ctrl.Request{request} })
-	ours := predicate.NewPredicateFuncs(func(o client.Object) bool {
-		return o.GetNamespace() == w.Namespace && (o.GetName() == WebhookSecret || o.GetName() == ClientAuthoritySecret || o.GetName() == w.ServingSecret)
-	})
-	// Where there is nothing yet, no event starts us.
-	start := source.Func(func(_ context.Context, queue workqueue.TypedRateLimitingInterface[ctrl.Request]) error {
-		queue.Add(request)
-		return nil
-	})
-	return ctrl.NewControllerManagedBy(mgr).Named("webhook").
-		WatchesRawSource(start).
-		Watches(&corev1.Secret{}, toRequest, builder.WithPredicates(ours)).
-		Complete(w)
+	return status.KeepSecrets(mgr, "webhook", w.Namespace, []string{WebhookSecret, ClientAuthoritySecret, w.ServingSecret}).Complete(w)
 }
 
 // Reconcile brings the authority, the client certificate and the kubeconfig to where they should be.
