@@ -76,9 +76,9 @@ type response struct {
 	issuedTokenType string
 }
 
-// json is the response as it is sent.
-func (r *response) json() ([]byte, error) {
-	o := oauth.NewObject(256 + len(r.accessToken) + len(r.refreshToken) + len(r.idToken) + len(r.scope))
+// object is the response as it is sent.
+func (r *response) object() *oauth.Object {
+	o := oauth.NewObject()
 	o.String("access_token", r.accessToken)
 	o.String("token_type", oauth.TokenTypeBearer)
 	o.Number("expires_in", r.expiresIn)
@@ -86,7 +86,7 @@ func (r *response) json() ([]byte, error) {
 	o.String("refresh_token", r.refreshToken)
 	o.String("id_token", r.idToken)
 	o.String("issued_token_type", r.issuedTokenType)
-	return o.JSON()
+	return o
 }
 
 // Serve answers a token request. Its errors are for oauth.WriteError.
@@ -97,11 +97,7 @@ func (h *Handler) Serve(w http.ResponseWriter, r *http.Request, iss *registry.Is
 	if err != nil {
 		return err
 	}
-	body, err := answer.json()
-	if err != nil {
-		return err
-	}
-	return oauth.WriteJSONBody(w, http.StatusOK, body)
+	return oauth.WriteObject(w, http.StatusOK, answer.object())
 }
 
 func (h *Handler) answer(r *http.Request, req *request) (*response, error) {
@@ -154,7 +150,8 @@ func (h *Handler) grantType(name string, client *registry.Client) (func(context.
 
 // audit tells what became of the request.
 func (h *Handler) audit(r *http.Request, req *request, err error) {
-	attrs := []slog.Attr{slog.String("event", "token_issued"), slog.String("issuer", req.iss.URL), slog.String("source", req.source.String())}
+	attrs := append(make([]slog.Attr, 0, 6+len(req.audit)),
+		slog.String("event", "token_issued"), slog.String("issuer", req.iss.URL), slog.String("source", req.source.String()))
 	level := slog.LevelInfo
 	if err != nil {
 		e := oauth.AsError(err)

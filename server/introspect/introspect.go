@@ -55,12 +55,12 @@ type response struct {
 	actor                         *token.Actor
 }
 
-// json is the response as it is sent.
-func (r *response) json() ([]byte, error) {
-	o := oauth.NewObject(512)
+// object is the response as it is sent.
+func (r *response) object() *oauth.Object {
+	o := oauth.NewObject()
 	o.Bool("active", r.active)
 	if !r.active {
-		return o.JSON()
+		return o
 	}
 	o.String("iss", r.issuer)
 	o.Strings("aud", r.audience)
@@ -78,7 +78,7 @@ func (r *response) json() ([]byte, error) {
 	if r.actor != nil {
 		o.Any("act", r.actor)
 	}
-	return o.JSON()
+	return o
 }
 
 // Serve answers an introspection request. Its errors are for oauth.WriteError.
@@ -108,14 +108,10 @@ func (h *Handler) Serve(w http.ResponseWriter, r *http.Request, iss *registry.Is
 	if err != nil {
 		return err
 	}
-	body, err := answer.json()
-	if err != nil {
-		return err
-	}
 	if wantsSigned(r.Header) {
-		return h.writeSigned(w, iss, c.audience(asked), body)
+		return h.writeSigned(w, iss, c.audience(asked), answer.object())
 	}
-	return oauth.WriteJSONBody(w, http.StatusOK, body)
+	return oauth.WriteObject(w, http.StatusOK, answer.object())
 }
 
 // refused tells the audit of somebody who has not proven to be a caller: secrets are guessed at here as well as at /token.

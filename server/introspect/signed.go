@@ -15,8 +15,13 @@ import (
 const signedMediaType = "application/" + oauth.TypIntrospection
 
 // writeSigned answers with a JWT.
-func (h *Handler) writeSigned(w http.ResponseWriter, iss *registry.Issuer, audience string, answer []byte) error {
-	signed, err := token.SignIntrospection(iss, audience, answer, h.Now())
+func (h *Handler) writeSigned(w http.ResponseWriter, iss *registry.Issuer, audience string, answer *oauth.Object) error {
+	defer answer.Free()
+	body, err := answer.JSON()
+	if err != nil {
+		return err
+	}
+	signed, err := token.SignIntrospection(iss, audience, body, h.Now())
 	if err != nil {
 		return oauth.Errorf(oauth.TemporarilyUnavailable, "the issuer has no key to sign with; try again").Wrap(err)
 	}

@@ -123,7 +123,7 @@ func NewSet(m *Material) (*Set, error) {
 
 func (s *Set) addHeaders(k *SigningKey) error {
 	for _, typ := range oauth.TokenTypes() {
-		h := oauth.NewObject(128)
+		h := oauth.NewObject()
 		h.String("alg", string(k.Algorithm))
 		h.String("kid", k.KID)
 		h.String("typ", typ)
@@ -132,6 +132,7 @@ func (s *Set) addHeaders(k *SigningKey) error {
 			return fmt.Errorf("keys: the header of what %q signs: %w", k.KID, err)
 		}
 		s.headers[tokensOf{k.KID, typ}] = base64.RawURLEncoding.EncodeToString(text)
+		h.Free()
 	}
 	return nil
 }

@@ -6,6 +6,7 @@ import (
 	"mime"
 	"net/http"
 	"net/url"
+	"sync"
 )
 
 // MaxParameterLength bounds a parameter, in bytes: an authorization code is the longest.
@@ -77,16 +78,31 @@ func isForm(contentType string) bool {
 // maxReserve bounds the memory that is set aside for a body before it comes, in bytes: its length is only what the other side says.
 const maxReserve = 4 << 10
 
+// Body is a whole body that was read.
+type Body struct{ bytes.Buffer }
+
+// bodies are those that have been freed.
+var bodies = sync.Pool{New: func() any { return new(Body) }}
+
 // ReadBody reads the whole body, which whoever calls has bounded.
-func ReadBody(r *http.Request) ([]byte, error) {
-	var body bytes.Buffer
+func ReadBody(r *http.Request) (*Body, error) {
+	body := bodies.Get().(*Body)
+	body.Reset()
 	body.Grow(int(min(max(r.ContentLength, 0), maxReserve)) + bytes.MinRead)
 	_, err := body.ReadFrom(r.Body)
-	return body.Bytes(), err
+	return body, err
+}
+
+// Free ends the use of the body and of its bytes.
+func (b *Body) Free() {
+	if b.Cap() <= maxFreed {
+		bodies.Put(b)
+	}
 }
 
 func readAll(r *http.Request) (string, error) {
 	body, err := ReadBody(r)
+	defer body.Free()
 	var tooLarge *http.MaxBytesError
 	switch {
 	case errors.As(err, &tooLarge):
@@ -94,5 +110,5 @@ func readAll(r *http.Request) (string, error) {
 	case err != nil:
 		return "", Errorf(InvalidRequest, "the body could not be read").Wrap(err)
 	}
-	return string(body), nil
+	return body.String(), nil
 }

@@ -3,6 +3,7 @@ package oauth
 import (
 	"encoding/json"
 	"strconv"
+	"sync"
 )
 
 // Object writes a JSON object member by member: for the few shapes that are written with every request, of which encoding/json would find
@@ -12,11 +13,31 @@ type Object struct {
 	err  error
 }
 
-// NewObject makes an empty one with room for so many bytes.
-func NewObject(size int) *Object { return &Object{text: append(make([]byte, 0, size), '{')} }
+// objects are those that have been freed.
+var objects = sync.Pool{New: func() any { return &Object{text: make([]byte, 0, 1<<10)} }}
 
-// JSON is the object, to which nothing can be added any more; an error when one of its members has no JSON.
-func (o *Object) JSON() ([]byte, error) { return append(o.text, '}'), o.err }
+// maxFreed bounds what is kept of what was freed, in bytes.
+const maxFreed = 8 << 10
+
+// NewObject is an empty one.
+func NewObject() *Object {
+	o := objects.Get().(*Object)
+	o.text, o.err = append(o.text[:0], '{'), nil
+	return o
+}
+
+// JSON is the object, to which nothing can be added any more; an error when one of its members has no JSON. It is good until Free.
+func (o *Object) JSON() ([]byte, error) {
+	o.text = append(o.text, '}')
+	return o.text, o.err
+}
+
+// Free ends the use of the object and of its JSON.
+func (o *Object) Free() {
+	if cap(o.text) <= maxFreed {
+		objects.Put(o)
+	}
+}
 
 func (o *Object) name(name string) {
 	if o.text[len(o.text)-1] != '{' {

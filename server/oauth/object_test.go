@@ -19,7 +19,7 @@ type as struct {
 }
 
 func (a *as) object() ([]byte, error) {
-	o := NewObject(0)
+	o := NewObject()
 	o.String("one", a.One)
 	o.Strings("many", a.Many)
 	o.Bool("yes", a.Yes)
@@ -53,13 +53,13 @@ func FuzzObject(f *testing.F) {
 }
 
 func TestObjectWithoutMembers(t *testing.T) {
-	if got, err := NewObject(0).JSON(); err != nil || string(got) != "{}" {
+	if got, err := NewObject().JSON(); err != nil || string(got) != "{}" {
 		t.Errorf("%s, %v", got, err)
 	}
 }
 
 func TestObjectOfWhatHasNoJSON(t *testing.T) {
-	o := NewObject(0)
+	o := NewObject()
 	o.Any("no", math.Inf(1))
 	if _, err := o.JSON(); err == nil {
 		t.Error("infinity has JSON")

@@ -33,6 +33,16 @@ func WriteJSON(w http.ResponseWriter, status int, v any) error {
 	return WriteJSONBody(w, status, body)
 }
 
+// WriteObject writes o, uncached, with the status, and frees it.
+func WriteObject(w http.ResponseWriter, status int, o *Object) error {
+	defer o.Free()
+	body, err := o.JSON()
+	if err != nil {
+		return err
+	}
+	return WriteJSONBody(w, status, body)
+}
+
 // WriteJSONBody writes JSON that is ready, uncached, with the status.
 func WriteJSONBody(w http.ResponseWriter, status int, body []byte) error {
 	NoStore(w.Header())

@@ -34,6 +34,7 @@ func decode(w http.ResponseWriter, r *http.Request, version string) (*authentica
 	}
 	r.Body = http.MaxBytesReader(w, r.Body, maxBody)
 	body, err := oauth.ReadBody(r)
+	defer body.Free()
 	if tooLarge := (*http.MaxBytesError)(nil); errors.As(err, &tooLarge) {
 		return nil, apierrors.NewRequestEntityTooLargeError(fmt.Sprintf("a TokenReview has %d bytes at most", maxBody))
 	}
@@ -41,7 +42,7 @@ func decode(w http.ResponseWriter, r *http.Request, version string) (*authentica
 		return nil, apierrors.NewBadRequest("the body could not be read")
 	}
 	review := &authenticationv1.TokenReview{}
-	if err := read(body, review); err != nil {
+	if err := read(body.Bytes(), review); err != nil {
 		return nil, apierrors.NewBadRequest("the body is not a TokenReview, or not in the encoding that Content-Type names")
 	}
 	if review.Kind == "" && review.APIVersion == "" {

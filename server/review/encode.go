@@ -7,8 +7,8 @@ import (
 )
 
 // encode writes an answer as Kubernetes' encoder does.
-func encode(answer *authenticationv1.TokenReview) ([]byte, error) {
-	o := oauth.NewObject(1 << 10)
+func encode(answer *authenticationv1.TokenReview) *oauth.Object {
+	o := oauth.NewObject()
 	o.String("kind", answer.Kind)
 	o.String("apiVersion", answer.APIVersion)
 	o.Open("metadata")
@@ -25,7 +25,7 @@ func encode(answer *authenticationv1.TokenReview) ([]byte, error) {
 	o.Strings("audiences", answer.Status.Audiences)
 	o.String("error", answer.Status.Error)
 	o.Close()
-	return o.JSON()
+	return o
 }
 
 func addUser(o *oauth.Object, user *authenticationv1.UserInfo) {

@@ -29,7 +29,7 @@ func FuzzEncode(f *testing.F) {
 				},
 			}
 		}
-		text, err := encode(answer)
+		text, err := encode(answer).JSON()
 		if err != nil {
 			t.Fatal(err)
 		}

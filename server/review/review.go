@@ -66,11 +66,11 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		h.fail(w, r, err)
 		return
 	}
-	h.write(w, r, http.StatusOK, body)
+	h.sent(r, oauth.WriteObject(w, http.StatusOK, body))
 }
 
 // recovered turns a panic into "not known": net/http would say so to the log for those who look closely alone.
-func (h *Handler) recovered(w http.ResponseWriter, r *http.Request) (body []byte, err error) {
+func (h *Handler) recovered(w http.ResponseWriter, r *http.Request) (body *oauth.Object, err error) {
 	defer func() {
 		if p := recover(); p != nil {
 			body, err = nil, fmt.Errorf("panic: %v\n%s", p, debug.Stack())
@@ -80,7 +80,7 @@ func (h *Handler) recovered(w http.ResponseWriter, r *http.Request) (body []byte
 	if err != nil {
 		return nil, err
 	}
-	return encode(answer)
+	return encode(answer), nil
 }
 
 func (h *Handler) serve(w http.ResponseWriter, r *http.Request) (*authenticationv1.TokenReview, error) {
@@ -130,11 +130,12 @@ func (h *Handler) fail(w http.ResponseWriter, r *http.Request, err error) {
 		w.WriteHeader(int(body.Code))
 		return
 	}
-	h.write(w, r, int(body.Code), text)
+	h.sent(r, oauth.WriteJSONBody(w, int(body.Code), text))
 }
 
-func (h *Handler) write(w http.ResponseWriter, r *http.Request, status int, body []byte) {
-	if err := oauth.WriteJSONBody(w, status, body); err != nil {
+// sent takes what came of sending an answer.
+func (h *Handler) sent(r *http.Request, err error) {
+	if err != nil {
 		h.Logger.DebugContext(r.Context(), "a TokenReview's answer could not be sent", "error", err)
 	}
 }

@@ -142,7 +142,9 @@ func (a *Access) Fits() error {
 	if a.weight() < maxClaims/8 { // JSON may need six bytes for one
 		return nil
 	}
-	text, err := a.claims()
+	claims := a.claims()
+	defer claims.Free()
+	text, err := claims.JSON()
 	if err == nil && len(text) > maxClaims {
 		err = fmt.Errorf("token: it would say %d bytes of a client, its scopes and through whom they came, more than %d", len(text), maxClaims)
 	}
@@ -167,16 +169,18 @@ func (a *Access) weight() int {
 // Sign mints the token with the issuer's key of the algorithm that is in use at the time now. keys.ErrNoSigner when there
 // is none.
 func (a *Access) Sign(set *keys.Set, alg keys.Algorithm, now time.Time) (string, error) {
-	claims, err := a.claims()
+	claims := a.claims()
+	defer claims.Free()
+	text, err := claims.JSON()
 	if err != nil {
 		return "", fmt.Errorf("token: claims: %w", err)
 	}
-	return sign(set, alg, now, oauth.TypAccessToken, claims)
+	return sign(set, alg, now, oauth.TypAccessToken, text)
 }
 
 // claims is Access on the wire: what accessClaims reads.
-func (a *Access) claims() ([]byte, error) {
-	o := oauth.NewObject(512 + a.weight())
+func (a *Access) claims() *oauth.Object {
+	o := oauth.NewObject()
 	o.String("iss", a.Issuer)
 	o.String("sub", a.Subject)
 	o.Strings("aud", a.Audience)
@@ -205,7 +209,7 @@ func (a *Access) claims() ([]byte, error) {
 		o.Any("kubernetes", a.Kubernetes)
 	}
 	o.Close()
-	return o.JSON()
+	return o
 }
 
 // access is the inverse of what Sign does to the claims.

@@ -44,7 +44,7 @@ func FuzzAccessClaims(f *testing.F) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		got, err := a.claims()
+		got, err := a.claims().JSON()
 		if err != nil || string(got) != string(want) {
 			t.Errorf("%s, %v; encoding/json writes %s", got, err, want)
 		}

@@ -55,7 +55,7 @@ func (s *Seen) Candidate(raw string) Candidate {
 	if s == nil || len(raw) > maxSeenLength {
 		return c
 	}
-	c.digest = sha256.Sum256([]byte(raw))
+	c.digest = digestOf(raw)
 	c.seen, _ = s.shard(c.digest).Get(c.digest)
 	return c
 }

@@ -6,9 +6,12 @@ package token
 import (
 	"crypto"
 	"crypto/rsa"
+	"crypto/sha256"
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
+	"strings"
+	"sync"
 	"time"
 
 	"github.com/latchkey-io/latchkey/server/keys"
@@ -38,14 +41,38 @@ func sign(set *keys.Set, alg keys.Algorithm, now time.Time, typ string, claims [
 		return "", fmt.Errorf("token: no signing method %s, or no type %s", key.Algorithm, typ)
 	}
 	encoding := base64.RawURLEncoding
-	text := make([]byte, 0, len(header)+encoding.EncodedLen(len(claims))+encoding.EncodedLen(signatureLength(key.Private))+len(".."))
-	text = append(append(text, header...), '.')
-	text = encoding.AppendEncode(text, claims)
-	signature, err := method.Sign(string(text), key.Private)
+	var text strings.Builder
+	text.Grow(len(header) + encoding.EncodedLen(len(claims)) + encoding.EncodedLen(signatureLength(key.Private)) + len(".."))
+	text.WriteString(header)
+	writeSegment(&text, claims)
+	signature, err := method.Sign(text.String(), key.Private)
 	if err != nil {
 		return "", fmt.Errorf("token: sign with %s: %w", key.Algorithm, err)
 	}
-	return string(encoding.AppendEncode(append(text, '.'), signature)), nil
+	writeSegment(&text, signature)
+	return text.String(), nil
+}
+
+// writeSegment adds one more segment to a JWT.
+func writeSegment(to *strings.Builder, segment []byte) {
+	b := scratch.Get().(*[]byte)
+	*b = base64.RawURLEncoding.AppendEncode(append((*b)[:0], '.'), segment)
+	to.Write(*b)
+	scratch.Put(b)
+}
+
+// scratch is room for the text of a token, for as long as a function takes.
+var scratch = sync.Pool{New: func() any {
+	b := make([]byte, 0, maxSeenLength)
+	return &b
+}}
+
+// digestOf is the SHA-256 of a token, which need not be allocated once more for it.
+func digestOf(raw string) digest {
+	b := scratch.Get().(*[]byte)
+	defer scratch.Put(b)
+	*b = append((*b)[:0], raw...)
+	return sha256.Sum256(*b)
 }
 
 // signatureLength is that of the key's signatures, in bytes (RFC 7518 sections 3.3 to 3.5, RFC 8037 section 3.1).
