@@ -170,7 +170,10 @@ func (r *Reconciler) create(ctx context.Context, as *v1alpha1.AuthorizationServe
 	if err != nil {
 		return credential{}, err
 	}
-	if err := r.Client.Create(ctx, secret, client.FieldOwner(status.FieldManager)); err != nil {
+	err = r.written.write(client.ObjectKeyFromObject(c), kindSecret, secret, r.Now(), func() error {
+		return r.Client.Create(ctx, secret, client.FieldOwner(status.FieldManager))
+	})
+	if err != nil {
 		return credential{}, fmt.Errorf("create Secret %s: %w", secret.Name, err)
 	}
 	if !isNew(c) { // of a new client, the condition tells

@@ -38,6 +38,14 @@ type Reconciler struct {
 // Reconcile brings the Secret and the status of one OAuthClient to where they should be. When the client is deleted there
 // is nothing to do: its Secret is garbage collected.
 func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Result, error) {
+	result, err := r.reconcile(ctx, req)
+	if r.written.missed(req.NamespacedName) && err == nil {
+		result = status.Soon()
+	}
+	return result, err
+}
+
+func (r *Reconciler) reconcile(ctx context.Context, req ctrl.Request) (ctrl.Result, error) {
 	var c v1alpha1.OAuthClient
 	if err := r.Client.Get(ctx, req.NamespacedName, &c); err != nil {
 		if apierrors.IsNotFound(err) {
@@ -68,17 +76,28 @@ func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Resu
 	}
 	desired := c.DeepCopy()
 	desired.Status = desiredStatus(&c, server, cred, problems, missing, r.Now())
-	if err := status.Patch(ctx, r.Client, &c, desired); err != nil {
+	settled := failed == nil && cred.again.IsZero()
+	if err := r.patch(ctx, &c, desired, settled); err != nil {
 		return status.Retry(err)
-	}
-	if desired.ResourceVersion != c.ResourceVersion {
-		r.written.note(desired, r.Now())
 	}
 	status.Tell(r.Events, &c, c.Status.Conditions, desired.Status.Conditions)
 	if failed != nil {
 		return ctrl.Result{}, failed
 	}
 	return ctrl.Result{RequeueAfter: cred.wait(r.Now())}, nil
+}
+
+// patch writes the status. When the client is settled, there is nothing to look for when that comes back.
+func (r *Reconciler) patch(ctx context.Context, c, desired *v1alpha1.OAuthClient, settled bool) error {
+	write := func() error { return status.Patch(ctx, r.Client, c, desired) }
+	if settled {
+		return r.written.write(client.ObjectKeyFromObject(c), kindClient, desired, r.Now(), write)
+	}
+	err := write()
+	if err == nil && desired.ResourceVersion != c.ResourceVersion {
+		r.written.status(desired, r.Now())
+	}
+	return err
 }
 
 // wait is how long to wait until the next step; zero when an event will tell.

@@ -2,6 +2,7 @@ package oauthclient
 
 import (
 	"context"
+	"slices"
 	"strings"
 	"time"
 
@@ -51,7 +52,7 @@ func (r *Reconciler) SetupWithManager(ctx context.Context, mgr ctrl.Manager, met
 		return err
 	}
 	return ctrl.NewControllerManagedBy(mgr).
-		For(&v1alpha1.OAuthClient{}, builder.WithPredicates(predicate.Funcs{UpdateFunc: notUsageAlone}, status.NotFailingAgain())).
+		For(&v1alpha1.OAuthClient{}, builder.WithPredicates(predicate.Funcs{UpdateFunc: notUsageAlone}, predicate.Funcs{UpdateFunc: r.notOwn}, status.NotFailingAgain())).
 		WatchesRawSource(source.Kind(metadata, SecretMetadata(), handler.TypedEnqueueRequestsFromMapFunc(r.ofSecret))).
 		WatchesRawSource(source.Kind(metadata, ServiceAccountMetadata(), handler.TypedEnqueueRequestsFromMapFunc(r.ofServiceAccount), comesOrGoes())).
 		Watches(&v1alpha1.AuthorizationServer{}, handler.EnqueueRequestsFromMapFunc(r.atServer), builder.WithPredicates(status.AuthorizationServerChanged())).
@@ -73,6 +74,11 @@ func notUsageAlone(e event.UpdateEvent) bool {
 	alike := *before
 	alike.ResourceVersion, alike.ManagedFields, alike.Status.SecretUsage = after.ResourceVersion, after.ManagedFields, after.Status.SecretUsage
 	return !equality.Semantic.DeepEqual(&alike, after)
+}
+
+// notOwn says whether an update is news.
+func (r *Reconciler) notOwn(e event.UpdateEvent) bool {
+	return !r.written.isOwn(client.ObjectKeyFromObject(e.ObjectNew), kindClient, e.ObjectNew.GetResourceVersion())
 }
 
 func setupIndexes(ctx context.Context, clients, secrets client.FieldIndexer) error {
@@ -113,13 +119,18 @@ func resources(c *v1alpha1.OAuthClient) []string {
 	return out
 }
 
-// ofSecret are the clients that name a Secret, and the one that it was made for.
+// ofSecret are the clients that name a Secret, and the one that it was made for, unless that is all that has happened.
 func (r *Reconciler) ofSecret(ctx context.Context, secret *metav1.PartialObjectMetadata) []ctrl.Request {
 	out := r.list(ctx, client.InNamespace(secret.Namespace), client.MatchingFields{secretField: secret.Name})
-	if owner := metav1.GetControllerOf(secret); owner != nil && owner.Kind == "OAuthClient" {
-		out = append(out, ctrl.Request{NamespacedName: types.NamespacedName{Namespace: secret.Namespace, Name: owner.Name}})
+	owner := metav1.GetControllerOf(secret)
+	if owner == nil || owner.Kind != "OAuthClient" {
+		return out
 	}
-	return out
+	request := ctrl.Request{NamespacedName: types.NamespacedName{Namespace: secret.Namespace, Name: owner.Name}}
+	if r.written.isOwn(request.NamespacedName, kindSecret, secret.ResourceVersion) {
+		return slices.DeleteFunc(out, func(other ctrl.Request) bool { return other == request })
+	}
+	return append(out, request)
 }
 
 func (r *Reconciler) atServer(ctx context.Context, as client.Object) []ctrl.Request {
