@@ -159,7 +159,12 @@ func (b *bench) withMany(ctx context.Context) error {
 				return nil, err
 			}
 			ratios = append(ratios, standings[1].Ratio)
-			b.Note(report.Figure{Name: fmt.Sprintf("%s, %d clients: × ceiling", work.name, clients), Value: standings[1].Ratio})
+			name := fmt.Sprintf("%s, %d clients", work.name, clients)
+			b.Note(report.Figure{Name: name, Value: standings[1].Rate, Unit: "/s"})
+			b.Note(report.Figure{Name: name + ": × ceiling", Value: standings[1].Ratio})
+			if err := b.profile(ctx, name, &contestants[1]); err != nil {
+				return nil, err
+			}
 		}
 		return ratios, nil
 	}
@@ -202,7 +207,10 @@ func (b *bench) grow(ctx context.Context) error {
 	if err := b.startServer(ctx); err != nil {
 		return err
 	}
-	return b.honours(ctx, b.Objects-1)
+	if err := b.honours(ctx, b.Objects-1); err != nil {
+		return err
+	}
+	return b.Settle(ctx) // of having sent all of them
 }
 
 // profile keeps a profile of the server's processor time in one more turn of Latchkey's, if there is a directory for it.
