@@ -258,8 +258,17 @@ func TestPublishedKeysAreBounded(t *testing.T) {
 			t.Fatal("fetched")
 		}
 	}
-	if n := sets.kept.Len(); n != maxKeySets {
+	if n := sets.kept.Len(); n != 2000 {
 		t.Errorf("%d are kept", n)
+	}
+	var entered int
+	for n := range 1000 {
+		if sets.enter(fmt.Sprint("namespace ", n/100)) {
+			entered++
+		}
+	}
+	if entered != 256 || sets.fetching["namespace 0"] != 32 {
+		t.Errorf("%d fetches are under way, %d of a namespace", entered, sets.fetching["namespace 0"])
 	}
 }
 

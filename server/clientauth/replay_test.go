@@ -29,6 +29,9 @@ func TestAssertionIDs(t *testing.T) {
 
 // Bounded memory: what can't be remembered is refused, one client leaves room for others, and what expired makes room.
 func TestAssertionIDsFull(t *testing.T) {
+	if s := New(Config{}).seen; s.max != 500_000 || s.maxOfNamespace != 125_000 || s.maxOfClient != 20_000 {
+		t.Errorf("a server remembers %d, %d and %d", s.max, s.maxOfNamespace, s.maxOfClient)
+	}
 	const limit, limitOfClient = 25, 10
 	s, now := newAssertionIDs(limit, limit, limitOfClient), testNow()
 	exp := now.Add(time.Minute)

@@ -35,11 +35,11 @@ func TestBuckets(t *testing.T) {
 
 // Row: anonymous flood: a million sources take no more memory than there is for them.
 func TestBucketsAreBounded(t *testing.T) {
-	b := newBuckets(Rate{PerSecond: 1, Burst: 1}, 640)
+	b := NewBuckets(Rate{PerSecond: 1, Burst: 1})
 	for i := range 100_000 {
 		b.Take(Key{Client: fmt.Sprint(i)}, at())
 	}
-	if n := b.len(); n > 640 {
+	if n := b.len(); n > 65_536 {
 		t.Errorf("%d keys are kept", n)
 	}
 }

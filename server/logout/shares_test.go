@@ -3,6 +3,9 @@ package logout
 import "testing"
 
 func TestSharesOfNamespaces(t *testing.T) {
+	if n := NewNotifier(NotifierConfig{}); cap(n.pending) != 2000 || cap(n.deliveries) != 64 || n.shares.pending != 500 || n.shares.deliveries != 16 {
+		t.Errorf("%d may wait and %d are under way, %d and %d of a namespace", cap(n.pending), cap(n.deliveries), n.shares.pending, n.shares.deliveries)
+	}
 	s := &shares{pending: 2, deliveries: 1, held: map[string]*share{}}
 	slow, ok := s.enter("slow")
 	if again, same := s.enter("slow"); !ok || !same || again != slow {

@@ -170,4 +170,11 @@ func TestMemoryIsBounded(t *testing.T) {
 			t.Errorf("%s: %d entries", name, n)
 		}
 	}
+	all := New(newClock().now)
+	for i := range 40_000 {
+		all.familiar.Add(key(fmt.Appendf(nil, "%016d", i)), time.Time{})
+	}
+	if n := all.familiar.Len(); n != 32_768 {
+		t.Errorf("%d entries of a server", n)
+	}
 }

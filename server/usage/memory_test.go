@@ -47,6 +47,9 @@ func TestNotingAllocatesNothing(t *testing.T) {
 
 func TestMemoryIsBounded(t *testing.T) {
 	m := newMemory(maphash.MakeSeed())
+	if m.max != 262_144 {
+		t.Errorf("a server remembers %d", m.max)
+	}
 	m.max = 100
 	for i := range 1000 {
 		m.note(clientNamed(fmt.Sprint(i)), "one", 1)

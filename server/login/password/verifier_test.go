@@ -133,7 +133,7 @@ func TestDecoysAreBounded(t *testing.T) {
 	for i := range 2 * maxDecoys {
 		d.learn(decoy{cost: cost{time: i % (maxDecoys + 3)}})
 	}
-	if len(d.list) != maxDecoys {
+	if len(d.list) != 16 {
 		t.Errorf("%d decoys", len(d.list))
 	}
 }

@@ -90,6 +90,9 @@ func TestASweepOfOldGrantsIsNotRemembered(t *testing.T) {
 }
 
 func TestBurialsAreBounded(t *testing.T) {
+	if n := newIndex(time.Now, newDeviceEntry, nil).burials.limit; n != 131_072 {
+		t.Errorf("a server remembers %d", n)
+	}
 	b := newBurials(3)
 	now := time.Unix(1000, 0)
 	for i, id := range []string{"a", "b", "a", "c", "d"} {

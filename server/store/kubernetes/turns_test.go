@@ -8,6 +8,9 @@ import (
 )
 
 func TestTurns(t *testing.T) {
+	if of := newTurns(); cap(of.taken) != 64 || of.most != 2048 || of.timeout != 10*time.Second {
+		t.Errorf("a server has %d calls under way, and %d wait for %v", cap(of.taken), of.most, of.timeout)
+	}
 	turn := &turns{taken: make(chan struct{}, 1), most: 1, timeout: time.Hour}
 	end, err := turn.take(t.Context())
 	if err != nil {

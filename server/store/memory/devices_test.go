@@ -19,6 +19,9 @@ func TestDevicesConformance(t *testing.T) {
 func TestDevicesAreSweptAndBounded(t *testing.T) {
 	c := newClock()
 	s := NewDevices(c.Now)
+	if s.limit != 100_000 {
+		t.Errorf("a server has room for %d", s.limit)
+	}
 	s.limit = 2
 	create := func(name string, lifetime time.Duration) error {
 		return s.Create(t.Context(), &store.Device{Name: name, ID: name, ExpiresAt: c.now.Add(lifetime)})

@@ -68,6 +68,9 @@ func TestSweep(t *testing.T) {
 func TestFull(t *testing.T) {
 	c := newClock()
 	s := New(c.Now)
+	if s.limit != 1_000_000 {
+		t.Errorf("a server has room for %d", s.limit)
+	}
 	s.limit = 2
 	for _, id := range []string{"a", "b"} {
 		if err := s.Create(t.Context(), &store.Grant{ID: id, ExpiresAt: c.now.Add(time.Minute)}, store.NoLimit); err != nil {

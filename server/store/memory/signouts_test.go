@@ -20,6 +20,9 @@ func TestSignOutsConformance(t *testing.T) {
 func TestSignOutsAreSweptAndBounded(t *testing.T) {
 	c := newClock()
 	s := NewSignOuts(c.Now)
+	if s.limit != 1_000_000 {
+		t.Errorf("a server has room for %d", s.limit)
+	}
 	s.limit = 2
 	sign := func(n int) error {
 		return s.Record(t.Context(), &store.SignOut{AuthorizationServer: "default", SessionID: fmt.Sprint(n), At: c.now, ExpiresAt: c.now.Add(time.Minute)})

@@ -48,6 +48,16 @@ func TestTheCacheIsBounded(t *testing.T) {
 	if n := c.places.Len(); n != 10 {
 		t.Errorf("%d places, want 10", n)
 	}
+	s, err := New(Config{Addresses: []string{"nowhere:1"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := range 70_000 {
+		s.cache.begin(fmt.Sprint(i))
+	}
+	if n := s.cache.places.Len(); n != 65_536 {
+		t.Errorf("%d places of a server", n)
+	}
 }
 
 func TestWhatIsRememberedCountsForAsLongAsItIsBelieved(t *testing.T) {

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"slices"
 	"testing"
+
+	driver "github.com/valkey-io/valkey-go"
 )
 
 // Batches are bounded and in order, nothing is sent that nobody waits for, and a lane ends when nothing is left.
@@ -25,6 +27,22 @@ func TestBatches(t *testing.T) {
 	}
 	if l.open != 0 || len(l.waiting) != 0 {
 		t.Errorf("%d lanes are open, %d writes wait", l.open, len(l.waiting))
+	}
+}
+
+// inMode is a client that says what it is connected to.
+type inMode struct {
+	driver.Client
+	mode driver.ClientMode
+}
+
+func (c inMode) Mode() driver.ClientMode { return c.mode }
+
+func TestLanesAreBounded(t *testing.T) {
+	for mode, want := range map[driver.ClientMode][2]int{driver.ClientModeStandalone: {4, 64}, driver.ClientModeSentinel: {4, 64}, driver.ClientModeCluster: {64, 1}} {
+		if l := newLanes(inMode{mode: mode}); l.most != want[0] || l.batch != want[1] {
+			t.Errorf("%s: %d lanes of %d", mode, l.most, l.batch)
+		}
 	}
 }
 
