@@ -90,12 +90,12 @@ func (b *bench) withAll(ctx context.Context) error {
 	})
 }
 
-// server starts one when kube-apiserver is idle, lets it rest, and hands it over with its memory.
-func (b *bench) server(ctx context.Context, name string, use func(context.Context, *site.Program, memory, heap) error) (err error) {
+// server starts one with the flags when kube-apiserver is idle, lets it rest, and hands it over with its memory.
+func (b *bench) server(ctx context.Context, name string, use func(context.Context, *site.Program, memory, heap) error, flags ...string) (err error) {
 	if err := b.Settle(ctx); err != nil {
 		return err
 	}
-	p, err := b.StartServer(ctx, site.Server{})
+	p, err := b.StartServer(ctx, site.Server{Args: flags})
 	if err != nil {
 		return err
 	}

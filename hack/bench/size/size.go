@@ -18,7 +18,7 @@ import (
 type Options struct {
 	// Objects is how many clients and how many grants there are at most.
 	Objects int
-	// Steps are what to measure, of none, grants, sweep, reconcile, few, many and all; everything when empty. What the others are compared with
+	// Steps are what to measure, of none, grants, sweep, reconcile, few, many, all and strangers; everything when empty. What the others are compared with
 	// comes of none.
 	Steps []string
 	// Profiles is a directory for profiles, none when it is empty.
@@ -62,6 +62,7 @@ func Run(ctx context.Context, o Options) (_ []report.Figure, err error) {
 		report.Step{Name: "few", Title: "A server with few clients", Do: b.withFew},
 		report.Step{Name: "many", Title: "A server with many clients", Do: b.withMany},
 		report.Step{Name: "all", Title: "A server with many clients and grants", Do: b.withAll},
+		report.Step{Name: "strangers", Title: "A server that strangers ask", Do: b.withStrangers},
 	)
 	return b.Figures, err
 }
