@@ -2,7 +2,10 @@ package oauth
 
 import (
 	"encoding/json"
+	"errors"
 	"math"
+	"net/http"
+	"net/http/httptest"
 	"testing"
 )
 
@@ -63,5 +66,33 @@ func TestObjectOfWhatHasNoJSON(t *testing.T) {
 	o.Any("no", math.Inf(1))
 	if _, err := o.JSON(); err == nil {
 		t.Error("infinity has JSON")
+	}
+}
+
+// keeping is a connection that fails, and sends what it was given later.
+type keeping struct {
+	http.ResponseWriter
+	late []byte
+}
+
+func (k *keeping) Write(body []byte) (int, error) {
+	k.late = body
+	return 0, errors.New("the stream was reset")
+}
+
+func TestMemoryOfAnAnswerThatFailsIsNotAnothers(t *testing.T) {
+	for range 100 { // what was freed need not be the next
+		w := &keeping{ResponseWriter: httptest.NewRecorder()}
+		mine := NewObject()
+		mine.String("token", "mine")
+		if err := WriteObject(w, http.StatusOK, mine); err == nil {
+			t.Fatal("the failure is not told")
+		}
+		another := NewObject()
+		another.String("token", "another's")
+		if got := string(w.late); got != `{"token":"mine"}` {
+			t.Fatalf("what is sent has become %s", got)
+		}
+		another.Free()
 	}
 }

@@ -33,14 +33,17 @@ func WriteJSON(w http.ResponseWriter, status int, v any) error {
 	return WriteJSONBody(w, status, body)
 }
 
-// WriteObject writes o, uncached, with the status, and frees it.
+// WriteObject writes o, uncached, with the status, and frees it. It does not where the write fails: of a stream of HTTP/2 that the client has
+// reset, a frame may still be on its way then, which must not come to have another's answer in it.
 func WriteObject(w http.ResponseWriter, status int, o *Object) error {
-	defer o.Free()
 	body, err := o.JSON()
-	if err != nil {
-		return err
+	if err == nil {
+		err = WriteJSONBody(w, status, body)
 	}
-	return WriteJSONBody(w, status, body)
+	if err == nil {
+		o.Free()
+	}
+	return err
 }
 
 // WriteJSONBody writes JSON that is ready, uncached, with the status.
