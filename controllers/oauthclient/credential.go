@@ -33,8 +33,10 @@ type credential struct {
 	// handled is the last request for a rotation that was met, message what SecretReady says besides that all is well.
 	handled, message string
 	// again is when to look again; zero when an event will tell.
-	again   time.Time
-	problem *compile.Problem
+	again time.Time
+	// publishing says that the next step is due some time after status has been seen as it is to be.
+	publishing bool
+	problem    *compile.Problem
 }
 
 // secretValue is a client secret. It goes no further than the Secret and the digest.

@@ -131,7 +131,7 @@ func request(c *v1alpha1.OAuthClient) string {
 
 // credential is what the rotation comes to.
 func (r *rotation) credential(set *keys.Set, c *v1alpha1.OAuthClient) credential {
-	out := credential{handled: r.handled, message: r.message(), again: r.again()}
+	out := credential{handled: r.handled, message: r.message(), again: r.again(), publishing: r.next != nil}
 	for _, s := range r.valid() {
 		out.secrets = append(out.secrets, s.status(set, c))
 	}

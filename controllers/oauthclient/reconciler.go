@@ -76,8 +76,7 @@ func (r *Reconciler) reconcile(ctx context.Context, req ctrl.Request) (ctrl.Resu
 	}
 	desired := c.DeepCopy()
 	desired.Status = desiredStatus(&c, server, cred, problems, missing, r.Now())
-	settled := failed == nil && cred.again.IsZero()
-	if err := r.patch(ctx, &c, desired, settled); err != nil {
+	if err := r.patch(ctx, &c, desired, failed == nil && cred.settled()); err != nil {
 		return status.Retry(err)
 	}
 	status.Tell(r.Events, &c, c.Status.Conditions, desired.Status.Conditions)
@@ -99,6 +98,9 @@ func (r *Reconciler) patch(ctx context.Context, c, desired *v1alpha1.OAuthClient
 	}
 	return err
 }
+
+// settled says whether nothing is to be done after status has been written.
+func (cred *credential) settled() bool { return cred.again.IsZero() && !cred.publishing }
 
 // wait is how long to wait until the next step; zero when an event will tell.
 func (cred *credential) wait(now time.Time) time.Duration {

@@ -319,3 +319,19 @@ func TestPublicationCountsFromWhenItWasFirstSeen(t *testing.T) {
 		t.Error("forgotten")
 	}
 }
+
+// A controller that has started, and finds a successor that another one stored before it was killed, publishes it, and is to see that it did:
+// from then on it is published.
+func TestAClientWhoseNextSecretIsBeingPublishedIsNotSettled(t *testing.T) {
+	set, c := testKeys(t), &v1alpha1.OAuthClient{}
+	w := newWheel()
+	if cred := w.turn(0).credential(set, c); !cred.settled() {
+		t.Error("a client with one secret, that is not to rotate, is not settled")
+	}
+	w.request = "a"
+	w.turn(0)
+	w.publishedAt = time.Time{}
+	if cred := w.turn(0).credential(set, c); !cred.again.IsZero() || cred.settled() {
+		t.Errorf("nothing is to be done until %v, settled: %t", cred.again, cred.settled())
+	}
+}
