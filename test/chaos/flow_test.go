@@ -26,6 +26,8 @@ type flow struct {
 	verifier string
 	// code is the present one. A flow whose code was spent on an answer that never came begins again with another.
 	code string
+	// presented is how often the code was presented before redeem did.
+	presented int
 	// accesses and refreshes are what was acknowledged, in order.
 	accesses, refreshes []string
 	begunAgain          int
@@ -87,7 +89,7 @@ func (f *flow) redeem(ctx context.Context) error {
 		f.site.report.acknowledged(1) // the code itself
 		f.keep(a)
 		return nil
-	case a.Error == "invalid_grant" && attempts > 1:
+	case a.Error == "invalid_grant" && attempts+f.presented > 1:
 		return errSpent
 	}
 	f.site.report.lost("a code is answered, at the first attempt, with HTTP %d %s", a.status, a.Error)
