@@ -1,10 +1,10 @@
 package publish
 
 import (
-	"slices"
 	"unique"
 
 	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/client-go/rest"
 	"sigs.k8s.io/controller-runtime/pkg/cache"
@@ -33,20 +33,23 @@ func NewCache(config *rest.Config, scheme *runtime.Scheme, namespace string, wat
 	})
 }
 
-// keep takes out of an object what compile does not read, nor the record of when secrets were used. A cluster may have 100,000 clients, and
-// more than half of what they are is for people and for other programs. An object that is kept is its own keep.
+// keep makes of an object what the cache keeps of it.
 func keep(object any) (any, error) {
-	o, ok := object.(client.Object)
-	if !ok { // a deletion that was missed
-		return object, nil
+	if o, ok := object.(client.Object); ok {
+		return kept(o)
 	}
-	writers := o.GetManagedFields()
-	o.SetManagedFields(nil)
-	o.SetAnnotations(nil)
-	o.SetOwnerReferences(nil)
-	o.SetFinalizers(nil)
-	o.SetNamespace(shared(o.GetNamespace()))
-	switch o := o.(type) {
+	return object, nil // kept already, or a deletion that was missed
+}
+
+// kept takes out of an object what compile does not read, nor the record of when secrets were used, and packs clients. A cluster may have
+// 100,000 of them, and more than half of what they are is for people and for other programs.
+func kept(object client.Object) (runtime.Object, error) {
+	writers := object.GetManagedFields()
+	object.SetManagedFields(nil)
+	object.SetAnnotations(nil)
+	object.SetOwnerReferences(nil)
+	object.SetFinalizers(nil)
+	switch o := object.(type) {
 	case *v1alpha1.AuthorizationServer:
 		o.Labels, o.Status = nil, v1alpha1.AuthorizationServerStatus{}
 	case *v1alpha1.ResourceServer:
@@ -54,35 +57,25 @@ func keep(object any) (any, error) {
 	case *v1alpha1.LocalUser: // whose updated_at is when its spec changed
 		o.Labels, o.Status, o.ManagedFields = nil, v1alpha1.LocalUserStatus{}, compile.SpecWriters(writers)
 	case *v1alpha1.OAuthClient:
-		o.Labels = nil
-		keepClient(o)
+		o.TypeMeta, o.Labels = metav1.TypeMeta{}, nil
+		o.Status = v1alpha1.OAuthClientStatus{Secrets: o.Status.Secrets, SecretUsage: o.Status.SecretUsage}
+		return pack(o)
 	}
 	return object, nil
 }
 
-// keepClient keeps of a client's status the secrets and their use. What many clients have in common is one string for all of them, and
-// lists have no room to spare, which those that come from JSON have.
-func keepClient(c *v1alpha1.OAuthClient) {
-	c.Status = v1alpha1.OAuthClientStatus{Secrets: slices.Clone(c.Status.Secrets), SecretUsage: slices.Clone(c.Status.SecretUsage)}
-	c.APIVersion, c.Kind = shared(c.APIVersion), shared(c.Kind)
-	s := &c.Spec
-	s.AuthorizationServerName, s.Type = shared(s.AuthorizationServerName), shared(s.Type)
-	s.RedirectURIs = slices.Clone(s.RedirectURIs)
-	s.GrantTypes, s.Scopes = sharedAll(s.GrantTypes), sharedAll(s.Scopes)
-	s.Resources = slices.Clone(s.Resources)
-	for i := range s.Resources {
-		r := &s.Resources[i]
-		r.Namespace, r.Name, r.Scopes = shared(r.Namespace), shared(r.Name), sharedAll(r.Scopes)
-	}
+// share makes what many clients have in common one text for all of them: what is compiled keeps it.
+func share(c *v1alpha1.OAuthClient) {
+	c.Namespace = shared(c.Namespace)
+	shareAll(c.Spec.GrantTypes)
+	shareAll(c.Spec.Scopes)
 }
 
 // shared is the same text, which everybody has who asked for it.
 func shared[S ~string](text S) S { return S(unique.Make(string(text)).Value()) }
 
-func sharedAll[S ~string](texts []S) []S {
-	texts = slices.Clone(texts)
+func shareAll[S ~string](texts []S) {
 	for i := range texts {
 		texts[i] = shared(texts[i])
 	}
-	return texts
 }

@@ -10,6 +10,7 @@ import (
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	toolscache "k8s.io/client-go/tools/cache"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/client/apiutil"
 
 	"github.com/latchkey-io/latchkey/api/v1alpha1"
@@ -28,7 +29,7 @@ func (i *informers) newInformer(lw toolscache.ListerWatcher, example runtime.Obj
 	if err == nil && gvk.Group == v1alpha1.GroupVersion.Group {
 		lw = pages.ListerWatcher(i.lister(gvk), toolscache.ToListerWatcherWithContext(lw).WatchWithContext)
 	}
-	return toolscache.NewSharedIndexInformer(lw, example, resync, indexers)
+	return unpacking{toolscache.NewSharedIndexInformer(lw, example, resync, indexers)}
 }
 
 func (i *informers) lister(gvk schema.GroupVersionKind) toolscache.ListWithContextFunc {
@@ -36,13 +37,16 @@ func (i *informers) lister(gvk schema.GroupVersionKind) toolscache.ListWithConte
 	return func(ctx context.Context, o metav1.ListOptions) (runtime.Object, error) {
 		return i.pages.List(ctx, resource, "", o, func(read func(any) error) (runtime.Object, error) {
 			object, err := i.scheme.New(gvk)
-			if err == nil {
-				err = read(object)
+			if err != nil {
+				return nil, err
 			}
-			if err == nil {
-				_, err = keep(object)
+			if err := read(object); err != nil {
+				return nil, err
 			}
-			return object, err
+			if o, ok := object.(client.Object); ok {
+				return kept(o)
+			}
+			return object, nil
 		}, skip...)
 	}
 }
