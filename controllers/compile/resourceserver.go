@@ -38,6 +38,7 @@ func resourceAt(w World, rs *v1alpha1.ResourceServer, name string) (*registry.Re
 		problem  *Problem
 	}
 	out := recall(w, resourceKey{rs.Namespace, rs.Name, name}, func(w World) compiled {
+		w.ResourceServer(rs.Namespace, rs.Name) // which is to be known as read
 		resource, p := compileResource(w, rs, name)
 		return compiled{resource, p}
 	})
@@ -155,6 +156,7 @@ func configOf(w World, as *v1alpha1.AuthorizationServer) (*registry.Config, stri
 		refusal string
 	}
 	out := recall(w, configKey{as.Name}, func(w World) compiled {
+		w.AuthorizationServer(as.Name) // which is to be known as read
 		config, problems := AuthorizationServer(w, as)
 		if config == nil {
 			return compiled{nil, problems[0].Message}

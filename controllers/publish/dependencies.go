@@ -41,29 +41,21 @@ var (
 type recorder struct {
 	compile.World
 	keys *keyMemo
-	memo memo
+	memo *memo
 	read map[dependency]struct{}
 }
 
-func newRecorder(w compile.World, keys *keyMemo, m memo) *recorder {
+func newRecorder(w compile.World, keys *keyMemo, m *memo) *recorder {
 	return &recorder{World: w, keys: keys, memo: m, read: map[dependency]struct{}{}}
-}
-
-// memo is what was compiled already in one update, with what that read. It lives no longer: what changes meanwhile brings another update.
-type memo map[any]memoEntry
-
-type memoEntry struct {
-	value any
-	read  map[dependency]struct{}
 }
 
 // Recall implements compile.Memory. Whoever is told what was compiled before has read what that compilation read.
 func (r *recorder) Recall(key any, compiled func(compile.World) any) any {
-	entry, known := r.memo[key]
+	entry, known := r.memo.entries[key]
 	if !known {
 		sub := newRecorder(r.World, r.keys, r.memo)
 		entry = memoEntry{compiled(sub), sub.read}
-		r.memo[key] = entry
+		r.memo.set(key, entry)
 	}
 	maps.Copy(r.read, entry.read)
 	return entry.value

@@ -35,6 +35,11 @@ func TestClientsShareAnAPIAndItsChanges(t *testing.T) {
 	if a == nil || a != b {
 		t.Fatalf("the API is %p for one client and %p for the other", a, b)
 	}
+	update(t, second, func(c *v1alpha1.OAuthClient) { c.Spec.DisplayName = "Another, renamed" })
+	eventually(t, "one client is renamed", func() bool { return clientIn(holder, ids[1]).DisplayName == "Another, renamed" })
+	if b = resourceOf(holder, ids[1], orders.Spec.Identifier); a != b {
+		t.Errorf("of a client that changed by itself the API is %p, of the other one %p", b, a)
+	}
 	update(t, orders, func(rs *v1alpha1.ResourceServer) { rs.Spec.DisplayName = "Orders, renamed" })
 	for _, id := range ids {
 		eventually(t, id+" has the new name of the API", func() bool {

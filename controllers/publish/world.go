@@ -11,6 +11,7 @@ import (
 type world struct {
 	issuers map[string]*registry.Issuer
 	keys    *keyMemo
+	memo    *memo
 	units   units
 }
 
@@ -31,7 +32,7 @@ type failure struct {
 }
 
 func newWorld() *world {
-	return &world{issuers: map[string]*registry.Issuer{}, keys: &keyMemo{last: map[string]*keys.Set{}}, units: newUnits()}
+	return &world{issuers: map[string]*registry.Issuer{}, keys: &keyMemo{last: map[string]*keys.Set{}}, memo: newMemo(), units: newUnits()}
 }
 
 // snapshot is the world for requests: the issuers that have both a configuration and keys.
@@ -51,9 +52,9 @@ func (w *world) update(reader *compile.Reader, changed []dependency) []failure {
 	var failures []failure
 	compiled := map[dependency]placement{}
 	reads := map[dependency]map[dependency]struct{}{}
-	known := memo{}
+	w.memo.forget(changed)
 	for unit := range w.affected(changed) {
-		r := newRecorder(reader, w.keys, known)
+		r := newRecorder(reader, w.keys, w.memo)
 		p, f := compileUnit(r, reader, unit)
 		compiled[unit], reads[unit] = p, r.read
 		if f != nil {
@@ -61,6 +62,7 @@ func (w *world) update(reader *compile.Reader, changed []dependency) []failure {
 		}
 	}
 	if reader.Err() != nil {
+		w.memo = newMemo() // what could not be read is taken for absent there
 		return nil
 	}
 	w.place(compiled)
