@@ -8,10 +8,10 @@ import (
 )
 
 const (
-	// leastGarbage and mostGarbage bound how much garbage there may be beside a heap that is small, in bytes; in between it is what is made
-	// in garbageFor. Most of a collection's work is what lives, so that the more garbage it takes away, the less each request pays for it,
-	// and a server that has little to do has no use for much. Beside a large heap there may be as much as lives, as Go has it by default:
-	// with half of that, many clients or grants would slow down every request.
+	// leastGarbage bounds how much garbage there may be, in bytes, and mostGarbage by how much there may be more of it than of what lives; in
+	// between it is what is made in garbageFor. Most of a collection's work is what lives, so that the more garbage it takes away, the less
+	// each request pays for it, and a server that has little to do has no use for much. Beside a large heap there may be as much as lives,
+	// as Go has it by default: with half of that, many clients or grants would slow down every request.
 	leastGarbage = 32 << 20
 	mostGarbage  = 256 << 20
 	garbageFor   = 2 * time.Second
@@ -35,7 +35,7 @@ type heap struct {
 func (h *heap) seen(made, live uint64) int {
 	h.pace = max(made-h.made, h.pace-h.pace/8)
 	h.made = made
-	garbage := min(max(leastGarbage, h.pace*uint64(garbageFor/heapEvery)), mostGarbage)
+	garbage := min(max(leastGarbage, h.pace*uint64(garbageFor/heapEvery)), mostGarbage+live)
 	return int(min(max(leastPercent, 100*garbage/max(live, 1)), mostPercent))
 }
 

@@ -13,7 +13,8 @@ func TestGarbageIsInProportionToWhatLivesAndToWhatThereIsToDo(t *testing.T) {
 	}{
 		{0, 0, 1600}, {0, mib, 1600}, {0, 16 * mib, 200}, {0, 64 * mib, 100}, {0, 4 << 30, 100},
 		{32 * mib, 16 * mib, 400}, {64 * mib, 64 * mib, 200},
-		{4 << 30, 64 * mib, 400}, {4 << 30, 128 * mib, 200}, {4 << 30, 4 << 30, 100},
+		{128 * mib, 256 * mib, 100}, {192 * mib, 256 * mib, 150},
+		{4 << 30, 64 * mib, 500}, {4 << 30, 128 * mib, 300}, {4 << 30, 256 * mib, 200}, {4 << 30, 4 << 30, 106},
 	} {
 		var h heap
 		if got := h.seen(test.made, test.live); got != test.want {
@@ -27,7 +28,7 @@ func TestGarbageIsRememberedForAWhile(t *testing.T) {
 	const live, made = 64 << 20, 4 << 30
 	var h heap
 	h.seen(made, live)
-	if now := h.seen(made, live); now != 400 {
+	if now := h.seen(made, live); now != 500 {
 		t.Errorf("%d%% after a second of rest", now)
 	}
 	var last int

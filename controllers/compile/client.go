@@ -9,6 +9,7 @@ import (
 	"github.com/latchkey-io/latchkey/api/v1alpha1"
 	"github.com/latchkey-io/latchkey/server/keys"
 	"github.com/latchkey-io/latchkey/server/registry"
+	"github.com/latchkey-io/latchkey/server/together"
 )
 
 // Relaxations are the rules that hold for every client and are relaxed for this one. A public client has none.
@@ -30,13 +31,13 @@ func Relaxations(c *v1alpha1.OAuthClient) []v1alpha1.Relaxation {
 }
 
 // clientOf compiles what a client declares of itself, for the issuer with the configuration.
-func clientOf(c *v1alpha1.OAuthClient, config *registry.Config) (*registry.Client, *Problem) {
+func clientOf(w World, c *v1alpha1.OAuthClient, config *registry.Config) (*registry.Client, *Problem) {
 	relaxed := Relaxations(c)
 	out := &registry.Client{
 		ID: ClientID(c), UID: string(c.UID), Namespace: c.Namespace, Name: c.Name,
 		DisplayName: firstNonEmpty(c.Spec.DisplayName, c.Name),
 		Public:      c.Spec.Type == v1alpha1.ClientPublic,
-		GrantTypes:  texts(c.Spec.GrantTypes), Scopes: texts(c.Spec.Scopes),
+		GrantTypes:  sharedTexts(w, c.Spec.GrantTypes), Scopes: sharedTexts(w, c.Spec.Scopes),
 		ProofKeyOptional:    slices.Contains(relaxed, v1alpha1.RelaxedPKCE),
 		RotateRefreshTokens: !slices.Contains(relaxed, v1alpha1.RelaxedRefreshTokenRotation),
 		RevokedBefore:       cutoff(c.Spec.RevokeTokensIssuedBefore),
@@ -59,7 +60,22 @@ func clientOf(c *v1alpha1.OAuthClient, config *registry.Config) (*registry.Clien
 			return nil, p
 		}
 	}
+	together.Put(ownTexts(out)...)
 	return out, nil
+}
+
+// ownTexts are the texts that no other client has.
+func ownTexts(c *registry.Client) []*string {
+	own := []*string{&c.ID, &c.UID, &c.Name, &c.DisplayName}
+	for _, uris := range [][]registry.RedirectURI{c.RedirectURIs, c.PostLogoutRedirectURIs} {
+		for i := range uris {
+			own = append(own, &uris[i].URI)
+		}
+	}
+	for i := range c.Secrets {
+		own = append(own, &c.Secrets[i].ID)
+	}
+	return own
 }
 
 // algorithms sets what is signed for the client with, which the issuer must have keys for.

@@ -28,7 +28,7 @@ func OAuthClient(w World, c *v1alpha1.OAuthClient) (string, *registry.Client, []
 	if p != nil {
 		return name, nil, []Problem{*p}
 	}
-	client, p := clientOf(c, config)
+	client, p := clientOf(w, c, config)
 	if p != nil {
 		return name, nil, []Problem{*p}
 	}

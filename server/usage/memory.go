@@ -2,12 +2,15 @@ package usage
 
 import (
 	"hash/maphash"
+	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/latchkey-io/latchkey/server/registry"
+	"github.com/latchkey-io/latchkey/server/together"
 )
 
 const (
@@ -33,11 +36,12 @@ type shard struct {
 // record is one client's.
 type record struct {
 	key     client.ObjectKey
-	secrets map[string]*use // by id
+	secrets []*use // of which there are two at most, but for a while
 }
 
 // use is one secret's. Times are Unix seconds, zero for never.
 type use struct {
+	id   string
 	last atomic.Int64
 	// told is what status said when it was looked at, and due when it is to be looked at again if there is more to tell. Only the
 	// writing goroutine has to do with them.
@@ -76,17 +80,30 @@ func (m *memory) add(s *shard, c *registry.Client, id string, at int64) {
 			m.size.Add(-1)
 			return
 		}
-		if s.clients[c.UID] == nil {
-			s.clients[c.UID] = &record{key: client.ObjectKey{Namespace: c.Namespace, Name: c.Name}, secrets: map[string]*use{}}
-		}
-		s.clients[c.UID].secrets[id] = &use{}
+		s.remember(c, id)
 	}
 	s.use(c.UID, id).raise(at)
 }
 
+// remember makes room for the use of a secret. Its texts are its own: those of the client go with this version of it.
+func (s *shard) remember(c *registry.Client, id string) {
+	r := s.clients[c.UID]
+	if r != nil {
+		r.secrets = append(r.secrets, &use{id: strings.Clone(id)})
+		return
+	}
+	uid, name := c.UID, c.Name
+	together.Put(&uid, &name, &id)
+	s.clients[uid] = &record{key: client.ObjectKey{Namespace: c.Namespace, Name: name}, secrets: []*use{{id: id}}}
+}
+
 func (s *shard) use(uid, id string) *use {
 	if r := s.clients[uid]; r != nil {
-		return r.secrets[id]
+		for _, u := range r.secrets {
+			if u.id == id {
+				return u
+			}
+		}
 	}
 	return nil
 }
@@ -150,20 +167,21 @@ func (m *memory) settle(uid string, p *plan, now, again, forget int64) {
 	if r == nil {
 		return
 	}
-	for id, u := range r.secrets {
-		told, listed := p.told[id]
+	r.secrets = slices.DeleteFunc(r.secrets, func(u *use) bool {
+		told, listed := p.told[u.id]
 		switch {
 		case listed && told == 0:
 			u.told, u.due = 0, 0
 		case listed:
 			u.told, u.due = told, told+again
 		case u.last.Load() < now-forget:
-			delete(r.secrets, id)
 			m.size.Add(-1)
+			return true
 		default:
 			u.told, u.due = 0, now+forget
 		}
-	}
+		return false
+	})
 	if len(r.secrets) == 0 {
 		delete(s.clients, uid)
 	}

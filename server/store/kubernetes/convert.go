@@ -9,6 +9,7 @@ import (
 
 	"github.com/latchkey-io/latchkey/api/v1alpha1"
 	"github.com/latchkey-io/latchkey/server/store"
+	"github.com/latchkey-io/latchkey/server/together"
 )
 
 func newEntry[V any](o client.Object, value *V, usedUntil time.Time) *entry[V] {
@@ -49,7 +50,10 @@ func newGrantEntry(o *v1alpha1.OAuthGrant) *entry[store.Grant] {
 	if g.ExpiresAt.After(usedUntil) {
 		usedUntil = g.ExpiresAt
 	}
-	return newEntry(o, g, usedUntil)
+	e := newEntry(o, g, usedUntil)
+	together.Put(&g.ID, &e.version, (*string)(&e.uid), &g.SessionID, &g.Attempt)
+	e.name = g.ID
+	return e
 }
 
 // newGrantObject is the object for a grant. It shares nothing with it: the API server's answer is read into the same object, and
