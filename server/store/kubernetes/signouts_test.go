@@ -10,6 +10,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/latchkey-io/latchkey/api/v1alpha1"
+	"github.com/latchkey-io/latchkey/server/store"
 	"github.com/latchkey-io/latchkey/server/store/kubernetes"
 	"github.com/latchkey-io/latchkey/server/store/storetest"
 )
@@ -67,6 +68,42 @@ func TestSignOutWrites(t *testing.T) {
 	if n := r.writes.Load(); n != 1 {
 		t.Errorf("%d writes", n)
 	}
+}
+
+// A sign-out that comes too late again and again is one of many, and all of them count.
+func TestSignOutThatOthersPrecede(t *testing.T) {
+	const others = 20
+	namespace := newNamespace(t)
+	other := newIdleSignOutReplica(t, namespace)
+	o := storetest.NewSignOut()
+	o.SessionID = ""
+	if err := other.Record(t.Context(), o); err != nil {
+		t.Fatal(err)
+	}
+	left, at := others, o.At
+	config := newConfig(t, cluster.RESTConfig(), namespace, nil, nil)
+	config.OnWrite = func(verb string) {
+		if verb != kubernetes.VerbPatch || left == 0 {
+			return
+		}
+		left, at = left-1, at.Add(time.Second)
+		if err := other.Record(t.Context(), signOutAt(o, at)); err != nil {
+			t.Error(err)
+		}
+	}
+	r, err := kubernetes.NewSignOuts(config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := r.Record(t.Context(), signOutAt(o, o.At.Add(time.Hour))); err != nil || left > 0 {
+		t.Errorf("%v, with %d others left", err, left)
+	}
+}
+
+func signOutAt(o *store.SignOut, at time.Time) *store.SignOut {
+	later := *o
+	later.At = at
+	return &later
 }
 
 // Until all sign-outs have been read, nobody can say that a session is not over.
