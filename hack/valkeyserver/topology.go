@@ -47,6 +47,8 @@ func StartCluster(t testing.TB, primaries int) []*Server {
 			"--cluster-enabled", "yes", "--cluster-node-timeout", "1000", "--cluster-port", freePort(t), "--cluster-require-full-coverage", "no", "--cluster-replica-validity-factor", "0",
 		}})
 		s.Do(t, "CLUSTER", "ADDSLOTSRANGE", fmt.Sprint(i*Slots/primaries), fmt.Sprint((i+1)*Slots/primaries-1))
+		// Nodes with one epoch settle later whose is greater, and what was said before may then outdo what has changed since.
+		s.Do(t, "CLUSTER", "SET-CONFIG-EPOCH", fmt.Sprint(i+1))
 		nodes = append(nodes, s)
 	}
 	for _, s := range nodes[1:] {

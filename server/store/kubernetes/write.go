@@ -11,18 +11,11 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/latchkey-io/latchkey/server/store"
+	"github.com/latchkey-io/latchkey/server/store/retry"
 )
 
-const (
-	// createAttempts is how often a creation is tried whose outcome is not known.
-	createAttempts = 2
-	// updateAttempts is how often an object is looked at that is to be changed: what is in memory, what is there, and what is
-	// there once the outcome of a write was not known.
-	updateAttempts = 5
-	// updateConflicts is how often it is looked at besides because somebody else had changed it. Every conflict is another's
-	// success, so that as many may come together.
-	updateConflicts = 64
-)
+// createAttempts is how often a creation is tried whose outcome is not known.
+const createAttempts = 2
 
 // create stores a value under a name that was never used, else it is store.ErrExists.
 func (s *objects[V, O]) create(ctx context.Context, name string, value *V) error {
@@ -106,7 +99,7 @@ func (s *objects[V, O]) update(ctx context.Context, name string, next nextFunc[V
 	defer end()
 	e, live := s.index.get(name), false
 	var failure error
-	for tried := (tries{}); tried.left(); tried.count(failure) {
+	for tried := (retry.Bound{}); tried.Left(); tried.Count(apierrors.IsConflict(failure)) {
 		if e == nil {
 			var err error
 			if e, err = s.read(ctx, name); err != nil {
@@ -129,22 +122,6 @@ func (s *objects[V, O]) update(ctx context.Context, name string, next nextFunc[V
 		failure, e = err, nil
 	}
 	return nil, failure
-}
-
-// tries counts the looks at an object that led to nothing.
-type tries struct {
-	attempts, conflicts int
-}
-
-func (t *tries) left() bool { return t.attempts < updateAttempts && t.conflicts < updateConflicts }
-
-// count takes what came of a look: an error of the API server, or nil for a refusal of what is in memory.
-func (t *tries) count(err error) {
-	if apierrors.IsConflict(err) {
-		t.conflicts++
-	} else {
-		t.attempts++
-	}
 }
 
 // tryPatch writes once. Not settled means: to be looked at again, and tried again if it is still due.

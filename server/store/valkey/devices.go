@@ -10,6 +10,7 @@ import (
 	driver "github.com/valkey-io/valkey-go"
 
 	"github.com/latchkey-io/latchkey/server/store"
+	"github.com/latchkey-io/latchkey/server/store/retry"
 )
 
 // Devices implements store.Devices on the connections of a Store. Nothing is remembered of what was read: a device asks every few
@@ -111,7 +112,7 @@ func (s *Devices) read(ctx context.Context, name string) (d *store.Device, raw s
 // Decide implements store.Devices.
 func (s *Devices) Decide(ctx context.Context, name, id string, decision *store.Decision) error {
 	var failure error
-	for range swapAttempts {
+	for tried := (retry.Bound{}); tried.Left(); tried.Count(failure == nil) {
 		d, raw, err := s.read(ctx, name)
 		switch {
 		case err != nil:

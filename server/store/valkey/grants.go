@@ -7,14 +7,11 @@ import (
 	"time"
 
 	"github.com/latchkey-io/latchkey/server/store"
+	"github.com/latchkey-io/latchkey/server/store/retry"
 )
 
-const (
-	// writeAttempts is how often a grant is created when the outcome is not known, and there is none.
-	writeAttempts = 2
-	// swapAttempts is how often a change is tried when somebody else changes the grant, or the outcome is not known.
-	swapAttempts = 5
-)
+// writeAttempts is how often a grant is created when the outcome is not known, and there is none.
+const writeAttempts = 2
 
 // Create implements store.Grants. The indexes name the grant before it is there.
 func (s *Store) Create(ctx context.Context, g *store.Grant, limit int) error {
@@ -145,7 +142,7 @@ func (s *Store) change(ctx context.Context, id string, edit edit) (*store.Grant,
 	}
 	e, live := s.cache.get(id), false
 	var failure error
-	for range swapAttempts {
+	for tried := (retry.Bound{}); tried.Left(); tried.Count(live && failure == nil) {
 		if e == nil {
 			var err error
 			if e, err = s.read(ctx, id); err != nil {
@@ -211,7 +208,7 @@ func (s *Store) Delete(ctx context.Context, id string) error {
 		return store.ErrNotFound
 	}
 	e, err := s.read(ctx, id)
-	for range swapAttempts {
+	for tried := (retry.Bound{}); tried.Left(); tried.Count(true) {
 		if err != nil {
 			return err
 		}
